@@ -1,0 +1,187 @@
+"""Pictures and masks, and every way a person may hand one in."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any, ClassVar
+
+from .value import NotAccepted, Value, socket
+
+LARGEST_PIXELS = 2**26  # 67 megapixels: above any picture these models see, below a decompression bomb
+
+
+@socket
+class Image(Value):
+    """B pictures of equal size: uint8 0…255 or float32 0…1, [B, 3, H, W], red green blue.
+
+    The dtype is kept as it came. Transparency is dropped, as the reference libraries do; load_image gives it as a Mask.
+    """
+
+    pixels: Any
+    host = ("pixels",)
+    colour = "#4a86e8"
+    accepts = "a path, a PIL picture, an array [H, W, 3] or [B, 3, H, W], or the bytes of a picture file"
+    channels: ClassVar[int] = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pixels.ndim != 4 or self.pixels.shape[1] != self.channels or str(self.pixels.dtype) not in ("uint8", "float32"):
+            raise ValueError(
+                f"{type(self).__name__} wants uint8 or float32 [B, {self.channels}, H, W], "
+                f"not {self.pixels.dtype} {list(self.pixels.shape)}"
+            )
+
+    @classmethod
+    def accept(cls, plain: Any) -> Image:
+        return cls(stack([from_plain(item, "RGB" if cls.channels == 3 else "L") for item in _several(plain)]))
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def height(self) -> int:
+        return self.pixels.shape[2]
+
+    @property
+    def width(self) -> int:
+        return self.pixels.shape[3]
+
+    def uint8(self):
+        """uint8 [B, H, W, C], rounded as diffusers' numpy_to_pil does."""
+        array = self.pixels.transpose(0, 2, 3, 1)
+        return array if array.dtype == "uint8" else (array * 255).round().clip(0, 255).astype("uint8")
+
+    def to_pil(self, index: int = 0):
+        """Item `index` as a PIL picture."""
+        import PIL.Image
+
+        array = self.uint8()[index]
+        return PIL.Image.fromarray(array if self.channels == 3 else array[..., 0])
+
+    def save(self, path: str | os.PathLike, index: int = 0) -> None:
+        """Write item `index`; the format follows the name."""
+        self.to_pil(index).save(path)
+
+    def sheet(self, smallest: int = 0):
+        """All items side by side as one PIL picture; each at least `smallest` pixels high, enlarged by whole factors."""
+        import PIL.Image
+
+        pictures = [self.to_pil(i) for i in range(len(self))]
+        factor = max(1, -(-smallest // self.height))
+        columns = min(len(pictures), 8)
+        rows = -(-len(pictures) // columns)
+        w, h = self.width * factor, self.height * factor
+        sheet = PIL.Image.new(pictures[0].mode, (columns * w, rows * h), 255 if self.channels == 1 else (255, 255, 255))
+        for i, picture in enumerate(pictures):
+            sheet.paste(picture.resize((w, h), PIL.Image.Resampling.NEAREST), ((i % columns) * w, (i // columns) * h))
+        return sheet
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.sheet(smallest=128).save(buffer, "PNG")
+        return buffer.getvalue()
+
+
+@socket
+class Mask(Image):
+    """B masks, [B, 1, H, W]: 1 (or 255) where the mask covers."""
+
+    colour = "#aaaaaa"
+    accepts = "a path, a PIL picture, an array [H, W] or [B, 1, H, W], or the bytes of a picture file"
+    channels: ClassVar[int] = 1
+
+
+def _several(plain: Any) -> list:
+    return list(plain) if isinstance(plain, (list, tuple)) else [plain]
+
+
+def stack(arrays: list):
+    """One [B, C, H, W] array; pictures of different sizes are no batch."""
+    import numpy
+
+    if not arrays:
+        raise NotAccepted("an Image needs at least one picture")
+    sizes = {array.shape[1:] for array in arrays}
+    if len(sizes) > 1:
+        shown = ", ".join(f"{w}×{h}" for _, h, w in sorted(sizes)[:3])
+        raise NotAccepted(f"pictures of one batch must be of one size, not {shown}; a list of pictures may differ")
+    return numpy.concatenate(arrays) if len(arrays) > 1 else arrays[0]
+
+
+def from_plain(plain: Any, mode: str):
+    """uint8 or float32 [B, C, H, W] from whatever a person handed in. Raises NotAccepted."""
+    import PIL.Image
+
+    if isinstance(plain, (str, os.PathLike)):
+        return from_pil(open_picture(plain), mode)
+    if isinstance(plain, (bytes, bytearray)):
+        return from_pil(open_picture(io.BytesIO(plain), "the bytes given"), mode)
+    if isinstance(plain, PIL.Image.Image):
+        return from_pil(plain, mode)
+    if isinstance(plain, Image):
+        return plain.pixels
+    if hasattr(plain, "shape") and hasattr(plain, "dtype"):
+        return from_array(plain, 3 if mode == "RGB" else 1)
+    raise NotAccepted(f"a picture is {Image.accepts}; not a {type(plain).__name__}")
+
+
+def open_picture(source: Any, name: str | None = None):
+    """Open and fully read one picture file; its first frame, upright. Raises NotAccepted with the reason."""
+    import PIL.Image
+    import PIL.ImageOps
+
+    name = name or f"`{os.path.basename(os.fspath(source))}`"
+    try:
+        with PIL.Image.open(source) as picture:
+            if picture.width * picture.height > LARGEST_PIXELS:
+                raise NotAccepted(f"{name} is {picture.width}×{picture.height}; pictures over {LARGEST_PIXELS:,} pixels are refused")
+            picture.load()
+            return PIL.ImageOps.exif_transpose(picture)
+    except NotAccepted:
+        raise
+    except FileNotFoundError:
+        raise NotAccepted(f"there is no file {name}") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise NotAccepted(f"{name} cannot be read: {error.strerror.lower()}") from None
+    except PIL.UnidentifiedImageError:
+        raise NotAccepted(f"{name} is not a picture this build of Pillow can read") from None
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        raise NotAccepted(f"{name} is damaged or no picture: {error}") from None
+
+
+def from_pil(picture: Any, mode: str):
+    """uint8 [1, C, H, W] of a PIL picture; 16-bit greys are scaled, not clipped."""
+    import numpy
+
+    if picture.mode.startswith("I") or picture.mode == "F":
+        grey = numpy.asarray(picture).astype("float64")
+        top = 255.0 if grey.max(initial=0) <= 255 else 65535.0
+        import PIL.Image
+
+        picture = PIL.Image.fromarray((grey / top * 255).round().clip(0, 255).astype("uint8"))
+    array = numpy.asarray(picture.convert(mode))
+    array = array[..., None] if array.ndim == 2 else array
+    return numpy.ascontiguousarray(array.transpose(2, 0, 1))[None]
+
+
+def from_array(array: Any, channels: int):
+    """[B, C, H, W] from an array or tensor: [H, W], [H, W, C], [C, H, W] or [B, C, H, W]; uint8, or floats in 0…1."""
+    import numpy
+
+    from .value import to_numpy
+
+    array = to_numpy(array)
+    if array.ndim == 2:
+        array = array[None, None].repeat(channels, 1)
+    elif array.ndim == 3:
+        array = array[None] if array.shape[0] == channels else array.transpose(2, 0, 1)[None]
+    if array.ndim != 4 or array.shape[1] != channels:
+        raise NotAccepted(f"an array of shape {list(array.shape)} is no picture: [H, W, {channels}] or [B, {channels}, H, W] is")
+    if array.dtype == numpy.uint8:
+        return numpy.ascontiguousarray(array)
+    if array.dtype.kind != "f":
+        raise NotAccepted(f"a picture's array is uint8, or floats from 0 to 1; not {array.dtype}")
+    if not numpy.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+        raise NotAccepted("a picture's floats lie from 0 to 1; these do not")
+    return numpy.ascontiguousarray(array.astype("float32"))

@@ -1,0 +1,199 @@
+"""The values that flow between nodes.
+
+What a person sees (Image, Mask, Score, Labels …) is kept as numpy arrays; what only models see (Latent, Hidden …)
+as torch tensors. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic
+
+from .images import Image, Mask
+from .value import C, E, K, NotAccepted, S, V, Value, socket
+
+__all__ = [
+    "Codes", "Conditioning", "Embedding", "Hidden", "Image", "Labels", "Latent", "Logits", "LogitScale", "Mask",
+    "Pixels", "Score", "Seed", "Text", "Tokens",
+]  # fmt: skip
+
+LARGEST_SEED = 2**53 - 1  # the largest integer JavaScript keeps exactly
+LONGEST_TEXT = 2**20
+
+
+@socket
+class Text(Value):
+    """B strings."""
+
+    lines: tuple[str, ...]
+    colour = "#6aa84f"
+    accepts = "a string, or a list of strings"
+
+    @classmethod
+    def accept(cls, plain: Any) -> Text:
+        lines = (plain,) if isinstance(plain, str) else plain
+        if not isinstance(lines, (list, tuple)) or not lines or not all(isinstance(line, str) for line in lines):
+            raise NotAccepted(f"a Text is {cls.accepts}, not {_described(plain)}")
+        if sum(map(len, lines)) > LONGEST_TEXT:
+            raise NotAccepted(f"a Text holds at most {LONGEST_TEXT:,} characters; this one has {sum(map(len, lines)):,}")
+        return cls(tuple(lines))
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __iter__(self):
+        return iter(self.lines)
+
+
+@socket
+class Seed(Value):
+    """An integer 0…2⁵³−1. Item i of a batch draws from seed + i."""
+
+    value: int
+    colour = "#b45f06"
+    accepts = f"an integer from 0 to {LARGEST_SEED}"
+
+    @classmethod
+    def accept(cls, plain: Any) -> Seed:
+        if isinstance(plain, float) and plain.is_integer():  # JavaScript writes 1 as it likes
+            plain = int(plain)
+        if type(plain) is not int or not 0 <= plain <= LARGEST_SEED:
+            raise NotAccepted(f"a Seed is {cls.accepts}, not {_described(plain)}")
+        return cls(plain)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+@socket
+class Pixels(Value, Generic[E]):
+    """Pictures as an encoder wants them: float [B, 3, H, W], resized and normalised."""
+
+    values: Any
+    colour = "#3d85c6"
+
+
+@socket
+class Tokens(Value, Generic[V]):
+    """ids: int64 [B, L]; mask: int64 [B, L], 1 where a token counts."""
+
+    ids: Any
+    mask: Any
+    colour = "#93c47d"
+
+
+@socket
+class Hidden(Value, Generic[E]):
+    """One vector a token or patch: [B, L, D]."""
+
+    values: Any
+    colour = "#8e7cc3"
+
+
+@socket
+class Embedding(Value, Generic[E]):
+    """One vector an item: [B, D]. Two embeddings compare only in the same encoder space."""
+
+    values: Any
+    colour = "#674ea7"
+
+
+@socket
+class LogitScale(Value, Generic[E]):
+    """The factor a contrastive model multiplies cosines with: a scalar tensor."""
+
+    value: Any
+    colour = "#a64d79"
+
+
+@socket
+class Conditioning(Value, Generic[C]):
+    """What a prompt says to a denoiser. hidden: [B, L, D]; pooled: [B, P] where the family has one."""
+
+    hidden: Any
+    pooled: Any = None
+    colour = "#e69138"
+
+
+@socket
+class Latent(Value, Generic[S]):
+    """Pictures in an autoencoder's space: [B, C, h, w], scaled as the denoiser sees them."""
+
+    values: Any
+    colour = "#cc0066"
+
+
+@socket
+class Codes(Value, Generic[K]):
+    """Pictures as codebook entries: int64 [B, h, w]."""
+
+    ids: Any
+    colour = "#c27ba0"
+
+
+@socket
+class Logits(Value):
+    """Unnormalised scores of classes or tokens: [B, N] or [B, L, N]."""
+
+    values: Any
+    colour = "#999999"
+
+
+@socket
+class Score(Value):
+    """A table of numbers: float [R, C]. rows and columns name them, where names are known."""
+
+    values: Any
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    host = ("values",)
+    colour = "#f1c232"
+
+    def __str__(self) -> str:
+        names = self.rows or tuple(str(i) for i in range(len(self.values)))
+        columns = self.columns or tuple(str(i) for i in range(self.values.shape[1]))
+        width = max(map(len, names), default=0)
+        widths = [max(8, len(column)) for column in columns]
+        head = " " * width + "  " + "  ".join(c.rjust(w) for c, w in zip(columns, widths))
+        body = [
+            name.ljust(width) + "  " + "  ".join(f"{x:.3f}".rjust(w) for x, w in zip(row, widths))
+            for name, row in zip(names, self.values)
+        ]
+        return "\n".join([head, *body])
+
+    def _repr_html_(self) -> str:
+        from .html import score_table
+
+        return score_table(self)
+
+
+@socket
+class Labels(Value):
+    """The best labels of each item, best first: names[i][k] with probabilities float [B, K]."""
+
+    names: tuple[tuple[str, ...], ...]
+    probabilities: Any
+    host = ("probabilities",)
+    colour = "#bf9000"
+
+    def __str__(self) -> str:
+        blocks = []
+        for names, row in zip(self.names, self.probabilities):
+            width = max(map(len, names), default=0)
+            blocks.append("\n".join(f"{n.ljust(width)}  {p:6.1%}  {'█' * round(float(p) * 30)}" for n, p in zip(names, row)))
+        return "\n\n".join(blocks)
+
+    def _repr_html_(self) -> str:
+        from .html import label_bars
+
+        return label_bars(self)
+
+
+def _described(plain: Any) -> str:
+    if isinstance(plain, str):
+        return repr(plain if len(plain) <= 40 else plain[:37] + "…")
+    if isinstance(plain, (bool, int, float, type(None))):
+        return repr(plain)
+    return f"a {type(plain).__name__}"

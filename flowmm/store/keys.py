@@ -1,0 +1,129 @@
+"""The hash algebra: what makes two values, and two computations, the same.
+
+A record is a one-byte type tag, a length, and the bytes; containers hold the digests or records of their parts.
+So 1, 1.0, "1" and True never collide, nor do arrays of other shape or dtype, nor ("ab", "c") and ("a", "bc").
+Memory layout and dict order never matter. NaN equals NaN of the same bits; −0.0 is not 0.0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import struct
+import sys
+from hashlib import blake2b
+from typing import Any
+
+SIZE = 20  # bytes of a key: 160 bits, out of reach of accident
+
+
+def record(tag: bytes, payload: bytes) -> bytes:
+    """One self-delimiting piece: no two different lists of records have the same bytes."""
+    return b"%b%d:%b" % (tag, len(payload), payload)
+
+
+def h(*records: bytes) -> bytes:
+    return blake2b(b"".join(records), digest_size=SIZE).digest()
+
+
+def digest(value: Any) -> bytes:
+    """The content of a value, in 20 bytes.
+
+    Takes None, bool, int, float, str, bytes, Path, tuples, lists, dicts, numpy arrays, torch tensors and Values.
+    Raises TypeError for anything else: what cannot be told apart must not be cached.
+    """
+    return h(_canonical(value))
+
+
+def _canonical(value: Any) -> bytes:
+    """The record of a value. Depth is bounded by the document's own limit, so recursion is safe."""
+    kind = type(value)
+    if kind is str:
+        return record(b"s", value.encode("utf-8", "surrogatepass"))
+    if kind is bool:
+        return b"T" if value else b"F"
+    if kind is int:
+        return record(b"i", b"%d" % value)
+    if kind is float:
+        return b"f" + struct.pack("<d", value)
+    if value is None:
+        return b"N"
+    if kind is tuple or kind is list:
+        # A list read from JSON and the tuple a node returns are different values.
+        return record(b"t" if kind is tuple else b"l", b"".join(map(_canonical, value)))
+    if kind is dict:
+        items = sorted(_canonical(k) + _canonical(v) for k, v in value.items())
+        return record(b"d", b"".join(items))
+    if kind is bytes:
+        return record(b"b", value)
+    if isinstance(value, pathlib.PurePath):
+        return record(b"p", str(value).encode("utf-8", "surrogatepass"))
+    if getattr(kind, "is_socket", False):
+        return _socket(value)
+    module = kind.__module__.partition(".")[0]
+    if module == "numpy":
+        return _array(value)
+    if module == "torch" and hasattr(value, "untyped_storage"):
+        return _tensor(value)
+    raise TypeError(f"a {kind.__module__}.{kind.__qualname__} has no content digest; make it a socket with plain fields")
+
+
+def _socket(value: Any) -> bytes:
+    local = getattr(value, "local", ())
+    fields = [
+        record(b"a", field.name.encode()) + _canonical(getattr(value, field.name))
+        for field in dataclasses.fields(value)
+        if field.name not in local
+    ]
+    head = record(b"c", value.socket_name.encode()) + record(b"i", b"%d" % value.version)
+    return record(b"v", head + b"".join(fields))
+
+
+def _array(array: Any) -> bytes:
+    import numpy
+
+    array = numpy.asarray(array)  # a scalar such as numpy.float32 becomes an array without dimensions
+    if array.dtype.hasobject:
+        raise TypeError("an array of Python objects has no content digest")
+    little = array.dtype.newbyteorder("<")
+    data = numpy.ascontiguousarray(array, dtype=little)
+    return _tensor_record(b"n", str(array.dtype.newbyteorder("=")), array.shape, data.reshape(-1).view("uint8").data)
+
+
+def _tensor(tensor: Any) -> bytes:
+    tensor = tensor.detach().to("cpu").contiguous()
+    data = _tensor_bytes(tensor)
+    return _tensor_record(b"m", str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), data)
+
+
+def _tensor_bytes(tensor: Any):
+    """The raw bytes of a contiguous CPU tensor, whatever its dtype (numpy knows no bfloat16)."""
+    import torch
+
+    return tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b""
+
+
+def _tensor_record(tag: bytes, dtype: str, shape: tuple[int, ...], data: Any) -> bytes:
+    head = record(b"a", dtype.encode()) + record(b"a", ",".join(map(str, shape)).encode())
+    return record(tag, head + blake2b(data, digest_size=SIZE).digest())
+
+
+if sys.byteorder != "little":
+    raise ImportError("flowmm's keys and files assume a little-endian machine")
+
+
+def operation(op: str, version: int, code: bytes, numeric: str, libraries: dict[str, str]) -> bytes:
+    """The part of a node's key that all nodes of one operation share."""
+    pairs = (record(b"a", f"{name}={libraries[name]}".encode()) for name in sorted(libraries))
+    return h(b"node/1", record(b"s", op.encode()), record(b"i", b"%d" % version), record(b"b", code),
+             record(b"s", numeric.encode()), *pairs)  # fmt: skip
+
+
+def port(name: str) -> bytes:
+    return record(b"a", name.encode())
+
+
+# A node's key is h(operation, then for each port in the order of names: port(name), then one of the two below),
+# written out in engine.plan where it runs once a node.
+VALUE = b"="  # followed by a digest: a literal, a graph input, or a value that arrived late
+UPSTREAM = b"<"  # followed by the producer's key and the output's record
