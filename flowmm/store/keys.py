@@ -43,7 +43,7 @@ def _canonical(value: Any) -> bytes:
     if kind is bool:
         return b"T" if value else b"F"
     if kind is int:
-        return record(b"i", b"%d" % value)
+        return record(b"i", b"%x" % value)  # decimal digits are bounded by Python, hexadecimal ones are not
     if kind is float:
         return b"f" + struct.pack("<d", value)
     if value is None:
@@ -79,25 +79,54 @@ def _socket(value: Any) -> bytes:
     return record(b"v", head + b"".join(fields))
 
 
-def _array(array: Any) -> bytes:
+def _array(value: Any) -> bytes:
     import numpy
 
-    array = numpy.asarray(array)  # a scalar such as numpy.float32 becomes an array without dimensions
+    array = plain_array(value)
+    # A scalar and an array without dimensions behave differently, so they are different values.
+    tag = b"g" if isinstance(value, numpy.generic) else b"n"
+    dtype = array.dtype
+    name = str(dtype) if dtype.names is None else repr(numpy.lib.format.dtype_to_descr(dtype))
+    return _tensor_record(tag, name, array.shape, array_bytes(array))
+
+
+def _tensor(value: Any) -> bytes:
+    tensor = plain_tensor(value)
+    return _tensor_record(b"m", str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), tensor_bytes(tensor))
+
+
+def plain_array(value: Any) -> Any:
+    """A numpy array or scalar as a contiguous little-endian array. Raises TypeError where its bytes do not say all."""
+    import numpy
+
+    if type(value) not in (numpy.ndarray, numpy.memmap) and not isinstance(value, numpy.generic):
+        raise TypeError(f"a numpy {type(value).__name__} has no content digest; give a plain array")
+    array = numpy.asarray(value)
     if array.dtype.hasobject:
         raise TypeError("an array of Python objects has no content digest")
-    little = array.dtype.newbyteorder("<")
-    data = numpy.ascontiguousarray(array, dtype=little)
-    return _tensor_record(b"n", str(array.dtype.newbyteorder("=")), array.shape, data.reshape(-1).view("uint8").data)
+    if not hasattr(array.dtype, "str") or array.dtype.kind == "T":
+        raise TypeError(f"an array of {array.dtype} has no content digest")
+    # ascontiguousarray would give a scalar a dimension.
+    return numpy.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
-def _tensor(tensor: Any) -> bytes:
-    tensor = tensor.detach().to("cpu").contiguous()
-    data = _tensor_bytes(tensor)
-    return _tensor_record(b"m", str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), data)
+def array_bytes(array: Any) -> Any:
+    """The raw bytes of what plain_array gave; no copy."""
+    return array.reshape(-1).view("uint8").data if array.nbytes else b""
 
 
-def _tensor_bytes(tensor: Any):
-    """The raw bytes of a contiguous CPU tensor, whatever its dtype (numpy knows no bfloat16)."""
+def plain_tensor(value: Any) -> Any:
+    """A torch tensor as a contiguous CPU tensor. Raises TypeError where its bytes do not say all."""
+    import torch
+
+    if value.layout is not torch.strided or value.is_quantized or value.is_nested or value.is_meta:
+        raise TypeError("a sparse, quantized, nested or meta tensor has no content digest; give a dense one")
+    # Lazily conjugated or negated memory does not hold the values it stands for.
+    return value.detach().to("cpu").resolve_conj().resolve_neg().contiguous()
+
+
+def tensor_bytes(tensor: Any) -> Any:
+    """The raw bytes of what plain_tensor gave, whatever its dtype (numpy knows no bfloat16); no copy."""
     import torch
 
     return tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b""
