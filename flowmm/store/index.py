@@ -212,9 +212,10 @@ class Index:
             marks = ", ".join(f"(?{n}, ?{n + 1})" for n in range(3, 3 + 2 * len(chunk), 2))
             self._connection.execute(_TOUCH % marks, [now, FADING, *(field for pair in chunk for field in pair)])
 
-    def remove(self, key: bytes, created: float) -> None:
-        """Remove an entry unless it was replaced since it was read."""
-        self._connection.execute("DELETE FROM entry WHERE key = ? AND created = ?", (key, created))
+    def remove(self, key: bytes, created: float) -> bool:
+        """Remove an entry unless it was replaced since it was read; whether it was removed."""
+        gone = self._connection.execute("DELETE FROM entry WHERE key = ? AND created = ?", (key, created))
+        return gone.rowcount > 0
 
     def evict(self, budget: int) -> tuple[list[bytes], int, int]:
         """Remove the entries least worth keeping until the rest fits into `budget` bytes, and not one more.
@@ -268,6 +269,11 @@ def exclusive(path: Path) -> Iterator[None]:
     with open(path, "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file itself is at fault, so that only a fresh one helps."""
+    return isinstance(error, Alien) or getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE
 
 
 def move_aside(path: Path) -> Path:

@@ -62,9 +62,11 @@ def unpack(key: bytes, data: Any) -> list[Encoded]:
         raise Damaged("no entry of this cache")
     if hashlib.sha256(view[_HASHED_FROM:]).digest() != sha:
         raise Damaged("its checksum differs")
-    # From here on the bytes are what some flowmm wrote; only its version and its key may be others.
     end = _PREFIX.size + head_length
-    version, own_key, outputs = msgpack.unpackb(view[_PREFIX.size : end])
+    try:
+        version, own_key, outputs = msgpack.unpackb(view[_PREFIX.size : end])
+    except (ValueError, TypeError, msgpack.UnpackException):
+        raise Damaged("its head cannot be read") from None
     if own_key != key:
         raise Damaged("it belongs to another key")
     if version != codec.VERSION:
