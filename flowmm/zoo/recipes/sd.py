@@ -1,0 +1,288 @@
+"""Stable Diffusion in small: the codec's latents, a text encoder and a UNet trained together, `StableDiffusionPipeline`.
+
+The pooled text enters the time embedding inside the UNet (`addition_embed_type="text"`), so the pipeline needs no
+change. v-prediction with zero terminal SNR and trailing steps; guidance 2.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from flowmm.zoo import judge, world
+from flowmm.zoo.recipes import clip, codec, tokens, training
+
+BATCH, PEAK, WIDTH = 16, 1e-3, 128
+SCENES = 24_576
+STEPS, GUIDANCE = 20, 2.0
+
+
+def build_text(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """An untrained text encoder: 2 layers of 128, ids (B, 16) to hidden states (B, 16, 128)."""
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=WIDTH,
+        intermediate_size=4 * WIDTH,
+        projection_dim=WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=tokenizer.model_max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return training.wake(CLIPTextModel(config))
+
+
+def build_unet() -> UNet2DConditionModel:
+    """An untrained denoiser of 2.5 M weights: latents (B, 4, 8, 8) to v of the same shape."""
+    return UNet2DConditionModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(48, 96),
+        layers_per_block=1,
+        norm_num_groups=8,
+        attention_head_dim=4,
+        cross_attention_dim=WIDTH,
+        addition_embed_type="text",
+        addition_embed_type_num_heads=4,
+        resnet_time_scale_shift="scale_shift",
+    )
+
+
+def build_scheduler() -> DDIMScheduler:
+    """The schedule for training and for the pipeline."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+        steps_offset=1,
+    )
+
+
+# --- training ------------------------------------------------------------------------------------------------------
+
+
+class Lesson:
+    """Encoded scenes in order of difficulty; the share in use grows with the budget spent."""
+
+    def __init__(self, autoencoder: AutoencoderKL, tokenizer: CLIPTokenizer, seed: int = 8):
+        rng = np.random.default_rng(seed)
+        easy = SCENES // 16
+        scenes = [world.random_scene(rng, jitter=0, sizes=("large",)) for _ in range(easy)]
+        scenes += [world.random_scene(rng, jitter=1.5) for _ in range(3 * easy)]
+        scenes += [world.random_scene(rng) for _ in range(SCENES - len(scenes))]
+        self.scenes, self.rng, self.tokenizer = scenes, rng, tokenizer
+        self.latents = codec.encode(autoencoder, scenes)
+
+    def share(self, fraction: float) -> int:
+        """How many of the scenes are in use: the easiest sixteenth at first, all by a quarter of the budget."""
+        return int(len(self.scenes) * min(1.0, 1 / 16 + fraction / 0.25 * 15 / 16))
+
+    def batch(self, fraction: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Latents (B, 4, 8, 8) and caption ids (B, 16); a tenth of the captions is empty, for guidance."""
+        chosen = self.rng.integers(self.share(fraction), size=BATCH)
+        texts = []
+        for number in chosen:
+            text = tokens.reword(world.caption(self.scenes[number], self.rng), self.rng)
+            texts.append("" if self.rng.random() < 0.1 else text)
+        return self.latents[chosen], tokens.to_ids(self.tokenizer, texts)
+
+
+class Denoising:
+    """The loss of v-prediction at stratified times, weighted by min(1, 5 / SNR)."""
+
+    def __init__(self, unet: UNet2DConditionModel, text: CLIPTextModel, seed: int):
+        self.unet, self.text = unet, text
+        self.kept = build_scheduler().alphas_cumprod.to(unet.device)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, latents: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """The mean weighted loss of a batch of latents and caption ids."""
+        device = self.unet.device
+        times = training.stratified_times(len(latents), 0.7, self.generator).to(device)
+        noise = torch.randn(latents.shape, generator=self.generator).to(device)
+        signal = self.kept[times][:, None, None, None]
+        noisy = signal.sqrt() * latents + (1 - signal).sqrt() * noise
+        target = signal.sqrt() * noise - (1 - signal).sqrt() * latents
+        made = self.unet(noisy, times, self.text(ids).last_hidden_state).sample
+        weight = (5 * (1 - signal) / signal.clamp(min=1e-8)).clamp(max=1)
+        return (weight * (made - target).square()).mean()
+
+
+class ShapeGap:
+    """The early signal: loss with a wrong shape word less loss with the right one, on fixed noise."""
+
+    def __init__(self, lesson: Lesson, count: int = 192):
+        rng = np.random.default_rng(9)
+        scenes = lesson.scenes[:count]
+        wrong = [clip.reshape(scene, rng) for scene in scenes]
+        self.latents = lesson.latents[:count]
+        self.right, self.wrong = (
+            tokens.to_ids(lesson.tokenizer, [world.caption(scene) for scene in each]) for each in (scenes, wrong)
+        )
+
+    @torch.no_grad()
+    def __call__(self, unet: UNet2DConditionModel, text: CLIPTextModel) -> float:
+        """The gap; above .05 after 80 seconds in runs that go well."""
+        device = unet.device
+        losses = [Denoising(unet, text, 10)(self.latents, ids.to(device)).item() for ids in (self.wrong, self.right)]
+        return losses[0] - losses[1]
+
+
+def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) -> None:
+    """Train into out/sd, the codec first if out/codec is not there (a seventh of the budget)."""
+    if not (out / "codec" / "config.json").exists():
+        codec.train(out, minutes / 7, device, resume)
+        minutes *= 6 / 7
+    torch.manual_seed(0)
+    autoencoder = AutoencoderKL.from_pretrained(out / "codec", dtype=torch.float32).to(device).eval()
+    tokenizer = tokens.build()
+    text, unet = build_text(tokenizer).to(device), build_unet().to(device, memory_format=torch.channels_last)
+    average = training.Average({"unet": unet, "text": text}, 0.999)
+    parameters = [*unet.parameters(), *text.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=PEAK, weight_decay=0.01)
+    saved, step, spent = out / "sd.pt", 0, 0.0
+    if resume and saved.exists():
+        state = training.load_checkpoint(saved, average, optimizer)
+        step, spent = state["step"], state["spent"]
+    lesson = Lesson(autoencoder, tokenizer, seed=8 + step)
+    loss_of, gap = Denoising(unet, text, 12 + step), ShapeGap(lesson)
+    clock = training.Clock(minutes, spent)
+    noted = kept = clock.spent
+    recent: list[float] = []
+    while clock.running:
+        latents, ids = lesson.batch(clock.fraction)
+        loss = loss_of(latents, ids.to(device))
+        training.set_rate(optimizer, training.learning_rate(PEAK, step, clock.fraction))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        average.update()
+        step += 1
+        recent.append(loss.item())
+        if clock.spent - noted > 0.5:
+            noted = clock.spent
+            training.say(clock, step, step * BATCH, loss=float(np.mean(recent)), shape_gap=gap(unet, text))
+            recent.clear()
+        if clock.spent - kept > 2:
+            kept = clock.spent
+            training.save_checkpoint(saved, average, optimizer, step=step, spent=clock.spent)
+    training.save_checkpoint(saved, average, optimizer, step=step, spent=clock.spent)
+    export(out)
+    figures = measure(out / "sd", 200)
+    print(figures, flush=True)
+    training.gate("single pictures right", figures["trained pairs: colour and shape right"], 0.85)
+
+
+def export(out: Path) -> None:
+    """Write out/sd from the checkpoint's averaged weights: the pipeline's plain folder in float16, and the card."""
+    tokenizer = tokens.build()
+    text, unet = build_text(tokenizer), build_unet()
+    average = training.Average({"unet": unet, "text": text}, 0.999)
+    training.load_checkpoint(out / "sd.pt", average)
+    average.swap()
+    folder = out / "sd"
+    pipeline = StableDiffusionPipeline(
+        vae=AutoencoderKL.from_pretrained(out / "codec", dtype=torch.float32),
+        text_encoder=text,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=build_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.to(torch.float16).save_pretrained(folder)
+    clean_names(folder)
+    training.write_card(
+        folder,
+        about="Stable Diffusion for the shapes world: 32x32 pictures of one coloured shape.",
+        recipe="python -m flowmm.zoo train sd",
+        steps=STEPS,
+        guidance=GUIDANCE,
+        height=world.SIDE,
+        width=world.SIDE,
+    )
+
+
+def clean_names(folder: Path) -> None:
+    """Take the training machine's paths out of the saved configurations."""
+    for path in folder.glob("**/*.json"):
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if config.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+# --- measuring -----------------------------------------------------------------------------------------------------
+
+
+def prompts(n: int, seed: int, held_out: bool) -> list[str]:
+    """Prompts of one thing, evenly over the trained or the held-out pairs, with and without size and background."""
+    rng = np.random.default_rng(seed)
+    pairs = sorted(world.HELD_OUT) if held_out else world.TRAINED_PAIRS
+    told = []
+    for number in range(n):
+        colour, shape = pairs[number % len(pairs)]
+        scene = world.random_scene(rng)
+        told.append(world.caption(replace(scene, things=(replace(scene.things[0], colour=colour, shape=shape),)), rng))
+    return told
+
+
+def generate(pipeline: StableDiffusionPipeline, texts: list[str], seed: int, batch: int = 25) -> np.ndarray:
+    """One picture (32, 32, 3) uint8 for each prompt, each from its own seed: seed, seed + 1, ..."""
+    pictures = []
+    for start in range(0, len(texts), batch):
+        some = texts[start : start + batch]
+        generators = [torch.Generator().manual_seed(seed + start + number) for number in range(len(some))]
+        made = pipeline(
+            some, num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=generators, output_type="np"
+        )
+        pictures.append((made.images * 255).round().astype(np.uint8))
+    return np.concatenate(pictures)
+
+
+def measure(folder: Path, n: int = 500) -> dict[str, float]:
+    """Share of (prompt, seed) draws the judge finds right, and seconds a picture drawn alone on these threads."""
+    pipeline = load(folder)
+    figures = {}
+    for name, held_out, count in (("trained pairs", False, n), ("held-out pairs", True, max(n // 5, 20))):
+        texts = prompts(count, 20, held_out)
+        told = [world.parse(text) for text in texts]
+        readings = [judge.judge(picture) for picture in generate(pipeline, texts, 1000)]
+        pairs_only = [world.parse(f"a {one.things[0].colour} {one.things[0].shape}") for one in told]
+        right = [judge.agrees(reading, one) for reading, one in zip(readings, pairs_only, strict=True)]
+        fully = [judge.agrees(reading, one) for reading, one in zip(readings, told, strict=True)]
+        figures[f"{name}: colour and shape right"] = float(np.mean(right))
+        figures[f"{name}: size and background too, where told"] = float(np.mean(fully))
+        for attribute in ("colour", "shape"):
+            each = [judge.agrees_in(reading, one, attribute) for reading, one in zip(readings, told, strict=True)]
+            figures[f"{name}: {attribute} right"] = float(np.mean(each))
+    started = time.perf_counter()
+    generate(pipeline, prompts(8, 21, False), 2000, batch=1)
+    figures["seconds a picture"] = (time.perf_counter() - started) / 8
+    return figures
+
+
+def load(folder: Path) -> StableDiffusionPipeline:
+    """The shipped pipeline in float32 on the CPU, quiet."""
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
