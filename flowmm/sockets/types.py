@@ -24,6 +24,7 @@ from typing import Any
 from .spaces import Space
 
 PLAIN = (int, float, bool, str, pathlib.Path, type(None))
+MOST_CHOICES_SHOWN = 12
 PLAIN_NAMES = {int: "int", float: "float", bool: "bool", str: "str", pathlib.Path: "Path", type(None): "None"}
 
 
@@ -57,7 +58,10 @@ class Choice:
     values: tuple
 
     def __str__(self) -> str:
-        return " or ".join(repr(v) for v in self.values)
+        shown = [repr(v) for v in self.values[:MOST_CHOICES_SHOWN]]
+        if len(self.values) > MOST_CHOICES_SHOWN:
+            shown.append(f"{len(self.values) - MOST_CHOICES_SHOWN:,} others")
+        return " or ".join(shown)
 
     def __eq__(self, other) -> bool:  # 1 and True are different choices, though Python says 1 == True
         return isinstance(other, Choice) and _tagged(self.values) == _tagged(other.values)
@@ -110,16 +114,23 @@ def union(members: typing.Iterable[Type]) -> Type:
 
     Raises TypeError for two generics of one class: Latent[S] | Latent[T] cannot be told apart by its value.
     """
-    flat: list[Type] = []
-    for member in members:
-        for part in member.members if isinstance(member, Union) else (member,):
-            if part not in flat:
-                flat.append(part)
+    flat = flatten(members)
     classes = [part.cls for part in flat if isinstance(part, Socket)]
     for cls in classes:
         if classes.count(cls) > 1:
             raise TypeError(f"a union may not hold {cls.__name__} twice with different spaces")
-    return flat[0] if len(flat) == 1 else Union(tuple(flat))
+    return one_of(flat)
+
+
+def flatten(members: typing.Iterable[Type]) -> list[Type]:
+    """The members of a union, those of inner unions among them, each once and in order."""
+    parts = (part for member in members for part in (member.members if isinstance(member, Union) else (member,)))
+    return list(dict.fromkeys(parts))
+
+
+def one_of(members: list[Type]) -> Type:
+    """The union of flattened members; a single one stands for itself."""
+    return members[0] if len(members) == 1 else Union(tuple(members))
 
 
 def read(annotation: Any, variables: dict[Any, Var] | None = None) -> Type:
@@ -143,7 +154,11 @@ def read(annotation: Any, variables: dict[Any, Var] | None = None) -> Type:
     if origin in (typing.Union, types.UnionType):
         return union(read(arg, variables) for arg in typing.get_args(annotation))
     if origin is typing.Literal:
-        return Choice(tuple(typing.get_args(annotation)))
+        values = typing.get_args(annotation)
+        if not all(isinstance(value, (str, int, bool, type(None))) for value in values):
+            raise TypeError(f"{annotation!r} is no socket type: choices are strings, integers or booleans")
+        choices = tuple(value for value in values if value is not None)  # None is a type of its own, so that it has one form
+        return union([Choice(choices)] * bool(choices) + [NONE] * (len(choices) < len(values)))
     if origin is list:
         return ListOf(read(typing.get_args(annotation)[0], variables))
     cls = origin or annotation
@@ -191,7 +206,11 @@ def of_literal(value: Any) -> Type:
         return Plain(float)
     if isinstance(value, list):
         items = [of_literal(item) for item in value]
-        return ListOf(union(items)) if items else ListOf(Var("anything"))
+        # One Choice for all scalars: a list of many must not become a union of as many.
+        scalars = {(type(v), v): v for item in items if isinstance(item, Choice) for v in item.values}
+        others = flatten(item for item in items if not isinstance(item, Choice))
+        members = [Choice(tuple(scalars.values()))] * bool(scalars) + others
+        return ListOf(one_of(members)) if members else ListOf(Var("anything"))
     raise TypeError(f"{type(value).__name__} is not a plain value")
 
 

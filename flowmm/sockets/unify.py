@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from .spaces import Space
-from .types import Choice, ListOf, NONE, Plain, Socket, Type, Union, Var, is_subclass
+from .types import Choice, ListOf, NONE, Plain, Socket, Type, Union, Var, flatten, is_subclass, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Bindings:
         if isinstance(type_, ListOf):
             return ListOf(self.resolve(type_.item))
         if isinstance(type_, Union):
-            return Union(tuple(map(self.resolve, type_.members)))
+            return one_of(flatten(map(self.resolve, type_.members)))
         return type_
 
     def fit(self, source: Type, target: Type, origin: object = None) -> Conflict | None:
@@ -70,20 +71,18 @@ class Bindings:
         if isinstance(source, Choice) and not isinstance(target, Choice):
             # Its type may fit; else each value may still be a member of a union of choices.
             kinds = [Plain(cls) for cls in dict.fromkeys(type(value) for value in source.values)]
-            if all(self.fit(kind, target, origin) is None for kind in kinds):
+            if self._try(lambda: self._fit_all(kinds, target, origin)) is None:
                 return None
         if isinstance(target, Union):
             if isinstance(source, Choice) and len(source.values) > 1:
-                parts = [self.fit(Choice((value,)), target, origin) for value in source.values]
-                return Conflict(source, target) if any(parts) else None
+                parts = [Choice((value,)) for value in source.values]
+                return Conflict(source, target) if self._fit_all(parts, target, origin) else None
             first = None
-            for member in target.members:
-                mark, warned = len(self.trail), len(self.warnings)
-                conflict = self.fit(source, member, origin)
+            # Variables last: None fits T | None as None, and does not make T optional.
+            for member in sorted(target.members, key=lambda member: isinstance(member, Var)):
+                conflict = self._try(lambda: self.fit(source, member, origin))
                 if conflict is None:
                     return None
-                self._undo(mark)
-                del self.warnings[warned:]
                 related = isinstance(source, Socket) and isinstance(member, Socket) and source.cls is member.cls
                 first = first or (conflict if related else None)
             return first or Conflict(source, target)
@@ -102,6 +101,14 @@ class Bindings:
                     return conflict
             return None
         return Conflict(source, target)
+
+    def _fit_all(self, sources: Iterable[Type], target: Type, origin: object) -> Conflict | None:
+        """Make every source fit; the first conflict."""
+        for source in sources:
+            conflict = self.fit(source, target, origin)
+            if conflict:
+                return conflict
+        return None
 
     def unify(self, left: Type, right: Type, origin: object = None) -> Conflict | None:
         """Make two spaces equal; left is what came, right what was wanted."""
@@ -131,17 +138,47 @@ class Bindings:
             return self._bind(b, a, origin)
         if isinstance(a, Var):
             return self._bind(a, b, origin)
-        conflict = self.fit(a, b, origin)
+        conflict = self._try(lambda: self.fit(a, b, origin))
         if conflict is None or not isinstance(target, Var):
             return conflict
-        if self.fit(b, a, origin) is None:
-            self._bind(self._last(target), a, origin)
-            return None
-        if NONE in (a, b) or (isinstance(a, Choice) and isinstance(b, Choice)):
-            wider = Choice(tuple(dict.fromkeys(b.values + a.values))) if isinstance(a, Choice) and isinstance(b, Choice) else Union((a, b))
-            self._bind(self._last(target), wider, origin)
-            return None
-        return Conflict(a, b, str(target), self._origin(target), conflict.reason)
+        wider = self._join(a, b, origin)
+        if wider is None:
+            return Conflict(a, b, str(target), self._origin(target), conflict.reason)
+        self._bind(self._last(target), wider, origin)
+        return None
+
+    def _join(self, a: Type, b: Type, origin: object) -> Type | None:
+        """The narrowest type both fit into, without inventing a union of strangers; None if there is none.
+
+        The order in which edges are checked must not matter, so None and choices are gathered wherever they come.
+        """
+        a, b = self.find(a), self.find(b)
+        if self._try(lambda: self.fit(a, b, origin)) is None:
+            return b
+        if self._try(lambda: self.fit(b, a, origin)) is None:
+            return a
+        left, right = flatten([a]), flatten([b])
+        if NONE in left or NONE in right:
+            left, right = ([part for part in side if part != NONE] for side in (left, right))
+            if not left or not right:
+                return one_of([*left, *right, NONE])
+            inner = self._join(one_of(left), one_of(right), origin)
+            return None if inner is None else one_of(flatten([inner, NONE]))
+        if isinstance(a, Choice) and isinstance(b, Choice):
+            return Choice(tuple({(type(v), v): v for v in b.values + a.values}.values()))
+        if isinstance(a, ListOf) and isinstance(b, ListOf):
+            item = self._join(a.item, b.item, origin)
+            return None if item is None else ListOf(item)
+        return None
+
+    def _try(self, attempt: Callable[[], Conflict | None]) -> Conflict | None:
+        """The attempt's conflict, and then nothing of what it bound or warned about stays."""
+        mark, warned = len(self.trail), len(self.warnings)
+        conflict = attempt()
+        if conflict is not None:
+            self._undo(mark)
+            del self.warnings[warned:]
+        return conflict
 
     def _last(self, variable: Var) -> Var:
         """The last variable of a chain: the one that holds the type itself."""
