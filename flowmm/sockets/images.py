@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from .value import NotAccepted, Value, socket
 
+LONGEST_ORIGIN = 900_000  # bytes; Pillow refuses to read back a text chunk over a megabyte
 LARGEST_PIXELS = 2**26  # 67 megapixels: above any picture these models see, below a decompression bomb
 
 
@@ -23,6 +24,7 @@ class Image(Value):
     colour = "#4a86e8"
     accepts = "a path, a PIL picture, an array [H, W, 3] or [B, 3, H, W], or the bytes of a picture file"
     channels: ClassVar[int] = 3
+    origin = None  # of a run's output: a function that tells graph, inputs and versions; no part of the value
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,9 +61,28 @@ class Image(Value):
         array = self.uint8()[index]
         return PIL.Image.fromarray(array if self.channels == 3 else array[..., 0])
 
-    def save(self, path: str | os.PathLike, index: int = 0) -> None:
-        """Write item `index`; the format follows the name."""
-        self.to_pil(index).save(path)
+    def save(self, path: str | os.PathLike, index: int = 0, *, embed: bool = True) -> None:
+        """Write item `index`; the format follows the name. A PNG of a result carries its graph unless embed is False."""
+        if os.fspath(path).lower().endswith(".png"):
+            with open(path, "wb") as file:
+                file.write(self.png(index, embed=embed))
+        else:
+            self.to_pil(index).save(path)
+
+    def png(self, index: int = 0, *, embed: bool = True) -> bytes:
+        """Item `index` as the bytes of a PNG, with what made it if a run did (and that is not too long to be read back)."""
+        import json
+
+        from PIL.PngImagePlugin import PngInfo
+
+        info = PngInfo()
+        if embed and self.origin is not None:
+            text = json.dumps({**self.origin(), "item": index}, ensure_ascii=False)
+            if len(text.encode()) <= LONGEST_ORIGIN:
+                info.add_itxt("flowmm", text, zip=True)
+        buffer = io.BytesIO()
+        self.to_pil(index).save(buffer, "PNG", pnginfo=info)
+        return buffer.getvalue()
 
     def sheet(self, smallest: int = 0):
         """All items side by side as one PIL picture; each at least `smallest` pixels high, enlarged by whole factors."""

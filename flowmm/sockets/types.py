@@ -162,7 +162,7 @@ def read(annotation: Any, variables: dict[Any, Var] | None = None) -> Type:
     if origin is list:
         return ListOf(read(typing.get_args(annotation)[0], variables))
     cls = origin or annotation
-    if isinstance(cls, type) and getattr(cls, "is_socket", False):
+    if isinstance(cls, type) and getattr(cls, "is_socket", False) is True:  # a Path has a method of that name
         parameters = getattr(cls, "__parameters__", ())
         args = typing.get_args(annotation)
         if not args:

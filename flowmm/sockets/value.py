@@ -46,10 +46,21 @@ class Value:
 
         return digest(self) == digest(other)
 
+    def __repr__(self) -> str:
+        """Fields by name; arrays and tensors by dtype and shape."""
+        shown = (f"{field.name}={_brief(getattr(self, field.name))}" for field in dataclasses.fields(self))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     def __hash__(self) -> int:
         from ..store.keys import digest
 
         return int.from_bytes(digest(self)[:8], "little")
+
+
+def _brief(field: Any) -> str:
+    if hasattr(field, "shape") and hasattr(field, "dtype"):
+        return f"{str(field.dtype).removeprefix('torch.')} {list(field.shape)}"
+    return repr(field)
 
 
 SOCKETS: dict[str, type[Value]] = {}
@@ -60,7 +71,7 @@ def socket(cls: type) -> type:
 
     A pack's sockets are named `<top-level module>.<class>`; flowmm's own by their class alone.
     """
-    cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    cls = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
     top = cls.__module__.partition(".")[0]
     cls.socket_name = cls.__name__ if top == "flowmm" else f"{top}.{cls.__name__}"
     SOCKETS[cls.socket_name] = cls

@@ -1,0 +1,1 @@
+"""Executing graphs: programs, runs, runtimes and their workers."""

@@ -1,0 +1,77 @@
+"""Events: what a run says while it works. Deltas, about twenty a second at most."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["planned", "running", "progress", "preview", "finished", "note", "done", "failed", "cancelled"]
+INTERVAL = 0.05  # seconds between two events of one sort
+
+
+@dataclass(slots=True)
+class Event:
+    """planned: `total` more nodes must be computed. running: a node that takes a while began. progress: `step` of `steps`, `eta`
+    seconds left. preview: `image`. finished: `nodes` got their values since the last such event, `cached` of them from
+    the cache. note: `text` worth reading. done, failed, cancelled: the last event of a run."""
+
+    kind: Kind
+    node: str = ""
+    step: int = 0
+    steps: int = 0
+    eta: float | None = None
+    total: int = 0
+    nodes: list[str] = field(default_factory=list)
+    cached: int = 0
+    seconds: float = 0.0
+    image: Any = None
+    text: str = ""
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Reporter:
+    """Turns what happens in a run into events for one listener; without a listener everything here is skipped."""
+
+    def __init__(self, listener: Callable[[Event], None] | None):
+        self.listener = listener
+        self._started: dict[str, float] = {}
+        self._last: dict[str, float] = {}
+        self._finished: list[str] = []
+        self._cached = 0
+        self._flushed = 0.0
+
+    def send(self, kind: Kind, **data: Any) -> None:
+        if self.listener is not None:
+            self.listener(Event(kind, **data))
+
+    def running(self, node: str) -> None:
+        self._started[node] = time.monotonic()
+        self.send("running", node=node)
+
+    def progress(self, node: str, step: int, steps: int, preview: Any = None) -> None:
+        """The first and last step always, others at most every INTERVAL; the rate gives the time left."""
+        now = time.monotonic()
+        if step < steps and now - self._last.get(node, 0.0) < INTERVAL:
+            return
+        self._last[node] = now
+        elapsed = now - self._started.get(node, now)
+        eta = elapsed / step * (steps - step) if step else None
+        self.send("progress", node=node, step=step, steps=steps, eta=eta)
+        if preview is not None and step < steps:
+            self.send("preview", node=node, image=preview() if callable(preview) else preview)
+
+    def finished(self, node: str, cached: bool) -> None:
+        self._finished.append(node)
+        self._cached += cached
+        now = time.monotonic()
+        if now - self._flushed > INTERVAL:
+            self.flush(now)
+
+    def flush(self, now: float = 0.0) -> None:
+        if self._finished:
+            self.send("finished", nodes=self._finished, cached=self._cached)
+            self._finished, self._cached = [], 0
+        self._flushed = now

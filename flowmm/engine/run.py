@@ -1,0 +1,456 @@
+"""A run: wanted outputs, asked for backwards, computed by one drain loop.
+
+Nodes without a late ancestor are keyed before anything runs. A late node (impure, a maker of handles, a switch) runs
+when its own inputs are here; its followers are keyed by the content that arrived, so an unchanged value goes on
+hitting the cache (early cutoff). A switch becomes an alias of the branch it took; the other is never asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..catalog import Branch, Cancelled, Context
+from ..graph.problems import sentence
+from ..graph.wiring import Const, Input, Link, Many, Wire
+from ..store.codec import Encoded
+from ..store.keys import SIZE, VALUE, digest
+from ..store.memory import MISSING
+from .events import Event, Reporter
+from .program import Identity, Program
+from .workers.base import NodeFailed, Task, call
+
+NEW, ASKED, RUNNING, HAVE = range(4)
+KEEP_SECONDS = 0.010  # an intermediate that cost less is computed again rather than written to disk
+
+
+class Run:
+    """One execution of a program. targets: the wanted outputs by name; given: graph inputs by (node, input name).
+
+    A node's value is the tuple of its outputs; where the worker is another process they stay encoded until a person,
+    or a node in this process, looks at them.
+    """
+
+    def __init__(self, runtime: Any, program: Program, given: dict[tuple[int, str], Any], targets: dict[str, Link],
+                 listener: Callable[[Event], None] | None = None, priority: int = 0):  # fmt: skip
+        self.runtime, self.program, self.given, self.targets = runtime, program, given, targets
+        self.worker, self.priority = runtime.worker, priority
+        self.report, self.listening = Reporter(listener), listener is not None
+        self.cancelled = False
+        self.executed = 0  # nodes whose function ran, makers of handles and switches not counted
+        self.from_disk = 0
+        self.seconds = 0.0
+        count = len(program.names)
+        self.identities: list[Identity | None] = []
+        self.digests: dict[tuple[int, str], bytes] = {}
+        self.values: list[tuple | None] = [None] * count
+        self.state = bytearray(count)
+        self.waiting = [0] * count  # producers without a value yet
+        self.uses = [0] * count  # consumers that will still read the value
+        self.consumers: dict[int, list[int]] = {}
+        self.unkeyed: dict[int, int] = {}  # needed nodes without a key: how many producers lack an identity
+        self.branch: dict[int, tuple[int, int]] = {}  # a switch that chose: the node and output it stands for
+        self.adopters: dict[int, list[int]] = {}  # switches waiting for the identity of what they stand for
+        self.twin: dict[int, int] = {}  # a node whose key another node of this run already computes
+        self.by_key: dict[bytes, int] = {}
+        self.keyable: deque[int] = deque()
+        self.ready: deque[int] = deque()
+        self.outstanding = 0
+        self.inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self.wanted = {link.producer for link in targets.values()}
+        self.on_disk: set[bytes] | None = None
+
+    def cancel(self) -> None:
+        """Ask the run to stop at its next step. Work that another run waits for goes on."""
+        self.cancelled = True
+        self.inbox.put(None)
+
+    def execute(self) -> dict[str, Any]:
+        """Run to the end in this thread; the targets' values by name. Raises NodeFailed or Cancelled."""
+        started = time.perf_counter()
+        try:
+            self.identities, self.digests = self.program.identities(self.given)
+            self._need(self.wanted)
+            self._loop()
+        except BaseException:
+            self.cancelled = True  # what is still on a lane for this run alone stops at its next step
+            raise
+        finally:
+            self.seconds = time.perf_counter() - started
+            self.report.flush()
+            self.runtime.settle(self.report)
+        return {name: self._output(link) for name, link in self.targets.items()}
+
+    def _output(self, link: Link) -> Any:
+        entry = self.values[link.producer]
+        return decoded(entry[self.program.operations[link.producer].positions[link.output]])
+
+    # ── keys ────────────────────────────────────────────────────────────────────────────────────
+
+    def _need(self, targets: set[int]) -> None:
+        """Key the targets: now if nothing late is above them, else when what is late has arrived."""
+        program, identities, unkeyed = self.program, self.identities, self.unkeyed
+        fresh = [i for i in targets if identities[i] is None and i not in unkeyed]
+        seen = set(fresh)
+        for i in fresh:  # grows: ancestors through inputs that are always fetched
+            for producer in program.producers[i]:
+                if identities[producer] is None and producer not in seen and producer not in unkeyed:
+                    seen.add(producer)
+                    fresh.append(producer)
+        for i in fresh:
+            unkeyed[i] = sum(identities[producer] is None for producer in program.producers[i])
+            if not unkeyed[i]:
+                self.keyable.append(i)
+        self._ask([i for i in targets if identities[i] is not None])
+
+    def _settle(self) -> None:
+        """Key the nodes whose producers are all identified; ask for the late ones and the wanted ones."""
+        program, identities = self.program, self.identities
+        asked = []
+        while self.keyable:
+            i = self.keyable.popleft()
+            if program.late[i]:
+                asked.append(i)
+                continue
+            identities[i] = program.key(i, identities, self.digests)
+            if i in self.wanted:
+                asked.append(i)
+            self._identified(i)
+        if asked:
+            self._ask(asked)
+
+    def _identified(self, i: int) -> None:
+        """Its followers are one step closer to their keys; switches that stand for it take over its identity."""
+        unkeyed, producers = self.unkeyed, self.program.producers
+        for follower in dict.fromkeys(self.program.followers[i]):
+            left = unkeyed.get(follower, 0)
+            if left and i in producers[follower]:
+                unkeyed[follower] = left - 1
+                if left == 1:
+                    self.keyable.append(follower)
+        for switch in self.adopters.pop(i, ()):
+            self._adopt(switch)
+
+    # ── asking ──────────────────────────────────────────────────────────────────────────────────
+
+    def _ask(self, nodes: list[int]) -> None:
+        """Look nodes up, backwards: a hit ends the walk, a miss asks for its producers and waits for them."""
+        state, values, identities = self.state, self.values, self.identities
+        get = self.runtime.memory.get
+        stack, missed = list(nodes), []
+        while stack:
+            i = stack.pop()
+            if state[i]:
+                continue
+            key = identities[i]
+            if type(key) is bytes:
+                entry = get(key)
+                if entry is MISSING:
+                    entry = self._from_disk(key)
+                if entry is not None:
+                    values[i], state[i] = entry, HAVE
+                    if self.listening:
+                        self.report.finished(self.program.names[i], True)
+                    continue
+                first = self.by_key.setdefault(key, i)
+                if first != i:
+                    if state[first] == NEW:
+                        self.by_key[key] = i
+                    else:
+                        self.twin[i] = first
+            state[i] = ASKED
+            missed.append(i)
+            stack.extend(self._sources(i))
+        self._wait(missed)
+
+    def _wait(self, missed: list[int]) -> None:
+        state, uses, consumers = self.state, self.uses, self.consumers
+        for i in missed:
+            left = 0
+            for producer in self._sources(i):
+                uses[producer] += 1
+                if state[producer] != HAVE:
+                    left += 1
+                    if producer in consumers:
+                        consumers[producer].append(i)
+                    else:
+                        consumers[producer] = [i]
+            self.waiting[i] = left
+            if not left:
+                self.ready.append(i)
+        if missed and self.listening:
+            self.report.send("planned", total=len(missed))
+
+    def _sources(self, i: int) -> tuple[int, ...]:
+        """The nodes whose values a node needs to have its own."""
+        if i in self.branch:
+            return self.branch[i][:1]
+        return (self.twin[i],) if i in self.twin else self.program.producers[i]
+
+    def _from_disk(self, key: bytes) -> tuple | None:
+        """An entry of the disk tier, or None. After the first miss, all keys are looked up at once."""
+        disk = self.runtime.disk
+        if disk is None or (self.on_disk is not None and key not in self.on_disk):
+            return None
+        entry = disk.get_encoded(key) if self.worker.remote else disk.get(key)
+        if entry is None:
+            if self.on_disk is None:
+                self.on_disk = disk.contains_many([k for k in self.identities if type(k) is bytes])
+            return None
+        entry = tuple(entry)
+        self.from_disk += 1
+        self.runtime.memory.put(key, entry)
+        return entry
+
+    # ── running ─────────────────────────────────────────────────────────────────────────────────
+
+    def _loop(self) -> None:
+        ready, inbox = self.ready, self.inbox
+        while True:
+            if self.cancelled:
+                raise Cancelled
+            if self.keyable:
+                self._settle()
+            elif ready:
+                self._start(ready.popleft())
+                if self.outstanding and not inbox.empty():
+                    self._receive(inbox.get())
+            elif self.outstanding:
+                self._receive(inbox.get())
+            else:
+                return
+
+    def _start(self, i: int) -> None:
+        program, runtime = self.program, self.runtime
+        if i in self.branch:
+            producer, position = self.branch[i]
+            self._have(i, (self.values[producer][position],))
+            self._done_with((producer,))
+            return
+        if i in self.twin:
+            first = self.twin.pop(i)
+            self._have(i, self.values[first])
+            self._done_with((first,))
+            return
+        self.state[i] = RUNNING
+        if program.late[i]:
+            self._start_late(i)
+            return
+        key = self.identities[i]
+        flight = runtime.join(key, self, i)
+        if flight is None:  # another run computes it right now; its result comes to the inbox
+            self.outstanding += 1
+            return
+        spec = program.specs[i]
+        if spec.lane != "inline" or self.worker.remote:
+            self.outstanding += 1
+            self.report.running(program.names[i])
+            self.worker.submit(self._task(i, key, flight))
+            return
+        started = time.perf_counter()
+        try:
+            outputs = call(spec, self._kwargs(i), self._context(i) if spec.context else None)
+        except BaseException as error:
+            runtime.land(key, None, error, 0.0, self)
+            self._fail(i, error)
+        seconds = time.perf_counter() - started
+        runtime.memory.put(key, outputs)
+        runtime.land(key, outputs, None, seconds, self)
+        self._computed(i, outputs, seconds)
+
+    def _start_late(self, i: int) -> None:
+        """Switches choose and makers of handles run here, while planning; other late nodes go to their lane."""
+        spec = self.program.specs[i]
+        here = spec.makes_handles or spec.lazy or (spec.lane == "inline" and not self.worker.remote)
+        if not here:
+            self.outstanding += 1
+            self.report.running(self.program.names[i])
+            self.worker.submit(self._task(i, None, [(self, i)]))
+            return
+        kwargs = {name: decoded(value) for name, value in self._kwargs(i).items()}
+        try:
+            if spec.lazy:
+                kwargs.update((port.name, Branch(port.name)) for port in spec.inputs.values() if port.lazy)
+                chosen = spec.function(**kwargs)
+                if not isinstance(chosen, Branch):
+                    raise TypeError("a node with lazy inputs must return one of them")
+            else:
+                outputs = call(spec, kwargs, self._context(i) if spec.context else None)
+        except BaseException as error:
+            self._fail(i, error)
+        if spec.lazy:
+            self._take(i, chosen.port)
+        else:
+            self._computed(i, outputs, 0.0)
+
+    def _take(self, i: int, port: str) -> None:
+        """A switch has chosen: from here on it stands for what is wired to that input."""
+        program = self.program
+        wire = next((wire for name, wire in program.dynamic[i] if name == port), None)
+        if type(wire) is Link:
+            self.branch[i] = wire.producer, program.operations[wire.producer].positions[wire.output]
+            self.state[i] = NEW
+            if self.identities[wire.producer] is None:
+                self.adopters.setdefault(wire.producer, []).append(i)
+                self._need({wire.producer})
+            else:
+                self._adopt(i)
+            return
+        value = program.static[i].get(port, program.specs[i].inputs[port].default) if wire is None else self._value(i, wire)
+        self.identities[i] = dict.fromkeys(program.operations[i].records.values(), VALUE + digest(value))
+        self._identified(i)
+        self._have(i, (value,))
+
+    def _adopt(self, i: int) -> None:
+        """Give a switch the identity of the branch it took, and fetch its value if it is itself wanted."""
+        program = self.program
+        producer, position = self.branch[i]
+        output = list(program.specs[producer].outputs)[position]
+        piece = program.piece(Link(producer, output), self.identities)
+        self.identities[i] = dict.fromkeys(program.operations[i].records.values(), piece)
+        self._identified(i)
+        if i in self.wanted:
+            self._ask([i])
+
+    def _task(self, i: int, key: bytes | None, flight: list) -> Task:
+        program, runtime = self.program, self.runtime
+        name = program.names[i]
+
+        def done(outputs: tuple | None, error: BaseException | None, seconds: float) -> None:
+            if outputs is not None:
+                outputs = runtime.to_host(outputs)
+            if key is None:
+                self.inbox.put((i, outputs, error, seconds, task.digests))
+                return
+            if outputs is not None:
+                runtime.memory.put(key, outputs)
+            runtime.land(key, outputs, error, seconds, None)
+
+        names = {}
+        if self.worker.remote:
+            wires = program.checked.wiring.wires[i]
+            names = {p: program.piece(w, self.identities) for p, w in wires.items() if type(w) is Link}
+        task = Task(
+            spec=program.specs[i], kwargs=self._kwargs(i), key=key, names=names, node=name,
+            report=lambda step, steps, preview: self.report.progress(name, step, steps, preview),
+            cancelled=lambda: all(run.cancelled for run, _ in flight),
+            priority=lambda: max((run.priority for run, _ in flight), default=0), done=done,
+        )  # fmt: skip
+        return task
+
+    def _context(self, i: int) -> Context:
+        name = self.program.names[i]
+        return Context(name, self.worker.device, lambda *args: self.report.progress(name, *args), lambda: self.cancelled, os.environ.get)
+
+    def _kwargs(self, i: int) -> dict[str, Any]:
+        program, values = self.program, self.values
+        kwargs = dict(program.static[i])
+        for name, producer, position in program.args[i]:
+            kwargs[name] = values[producer][position]
+        for name, wire in program.dynamic[i]:
+            if not program.specs[i].inputs[name].lazy:
+                value = self._value(i, wire)
+                if value is not _ABSENT:
+                    kwargs[name] = value
+        return kwargs
+
+    def _value(self, i: int, wire: Wire) -> Any:
+        if type(wire) is Input:
+            return self.given.get((i, wire.name), _ABSENT)
+        if type(wire) is Const:
+            return wire.value
+        if type(wire) is Link:
+            return self.values[wire.producer][self.program.operations[wire.producer].positions[wire.output]]
+        return [self._value(i, item) for item in wire.items if type(item) is not Many or item.items]
+
+    def _receive(self, message: tuple | None) -> None:
+        """A result from a lane, or from another run that computed the same key."""
+        if message is None:
+            return
+        i, outputs, error, seconds, digests = message
+        self.outstanding -= 1
+        if isinstance(error, Cancelled) and not self.cancelled:
+            self.state[i] = NEW  # the run that computed it was cancelled; this one was not
+            self._ask([i])
+            if self.state[i] == HAVE:
+                self._notify(i)
+        elif error is not None:
+            self._fail(i, error)
+        else:
+            self._computed(i, outputs, seconds, digests)
+
+    def _computed(self, i: int, outputs: tuple, seconds: float, digests: list[bytes] | None = None) -> None:
+        program = self.program
+        if program.late[i]:
+            records = program.operations[i].records.values()
+            self.identities[i] = {r: VALUE + d for r, d in zip(records, digests or map(_content, outputs))}
+            self.executed += not program.specs[i].makes_handles
+            self._identified(i)
+        else:
+            self.executed += 1
+            if self.runtime.disk is not None and (seconds > KEEP_SECONDS or i in self.wanted):
+                ingredients = program.ingredients(i, self.identities, self.digests, self.given)
+                self.runtime.disk.put(self.identities[i], outputs, seconds, program.specs[i].op, ingredients)
+        self._have(i, outputs)
+        self._done_with(program.producers[i])
+
+    def _have(self, i: int, outputs: tuple) -> None:
+        self.values[i], self.state[i] = outputs, HAVE
+        if self.listening:
+            self.report.finished(self.program.names[i], False)
+        self._notify(i)
+
+    def _notify(self, i: int) -> None:
+        waiting = self.waiting
+        for consumer in self.consumers.pop(i, ()):
+            waiting[consumer] -= 1
+            if not waiting[consumer]:
+                self.ready.append(consumer)
+
+    def _done_with(self, producers: tuple[int, ...]) -> None:
+        """Let go of values nobody in this run waits for any more; if a later stage asks again, they are looked up."""
+        uses = self.uses
+        for i in producers:
+            uses[i] -= 1
+            if not uses[i] and self.state[i] == HAVE and i not in self.wanted and not self.program.late[i]:
+                self.values[i], self.state[i] = None, NEW
+
+    def _fail(self, i: int, error: BaseException) -> None:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise error
+        if isinstance(error, Cancelled):
+            raise Cancelled from error
+        name, op = self.program.names[i], self.program.specs[i].op
+        message = error.message if isinstance(error, NodeFailed) else explain(error)
+        raise NodeFailed(name, op, message) from error
+
+
+_ABSENT = object()
+
+
+def decoded(value: Any) -> Any:
+    """The value itself, if a worker process or the disk handed it over encoded."""
+    if type(value) is Encoded:
+        return value.decode()
+    if type(value) is list:
+        return [decoded(item) for item in value]
+    return value
+
+
+def explain(error: BaseException) -> str:
+    """What a node raised, for people: its own sentence if it wrote one, else the kind of error as well."""
+    if isinstance(error, (ValueError, LookupError, OSError)) and str(error) and not isinstance(error, (KeyError, IndexError, UnicodeError)):
+        return sentence(error)
+    return f"{type(error).__name__}: {sentence(error)}" if str(error) else type(error).__name__
+
+
+def _content(value: Any) -> bytes:
+    """A late value's digest; one that cannot be told apart from others is like no other, and never hits."""
+    try:
+        return digest(value)
+    except TypeError:
+        return os.urandom(SIZE)

@@ -1,0 +1,130 @@
+"""The runtime: what runs share. Tiers, single flight, the worker of a device, the numeric class."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..home import home
+from ..store.disk import BUDGET, DiskTier
+from ..store.memory import MemoryTier
+from .events import Reporter
+from .workers.inline import InlineWorker
+
+MEMORY_SHARE = 0.25  # of the machine's memory, for cached values
+
+
+class Runtime:
+    """One device's worker and the cache in front of it.
+
+    device: "cpu", "cuda" or "cuda:N". separate: run nodes in a process of their own, so that a crash there costs one
+    run and this process never imports torch. cache: its folder, or None for memory only. threads: torch's threads
+    for one operation; other counts give other last bits, so it is part of the numeric class.
+    """
+
+    def __init__(
+        self, device: str = "cpu", *, separate: bool = False, cache: Path | None | str = "", threads: int = 0,
+        memory_budget: int = 0, disk_budget: int = BUDGET,
+    ):  # fmt: skip
+        self.device = device
+        self.threads = threads or available_cores()
+        self.memory = MemoryTier(memory_budget or int(total_memory() * MEMORY_SHARE))
+        self._notes: list[str] = []
+        folder = home() / "cache" if cache == "" else cache
+        self.disk = DiskTier(Path(folder), disk_budget, self._notes.append) if folder is not None else None
+        self._flights: dict[bytes, list] = {}
+        self._lock = threading.Lock()
+        if separate:
+            from .workers.process import ProcessWorker
+
+            self.worker = ProcessWorker(device, self.threads, self._notes.append)
+        else:
+            self.worker = InlineWorker(device, self.threads)
+
+    @property
+    def numeric(self) -> str:
+        """The numeric class: what decides the last bits of a float."""
+        return f"{device_model(self.device)}/float32/exact/{self.threads} threads"
+
+    def join(self, key: bytes, run: Any, i: int) -> list | None:
+        """Take a key on, or wait for who has it: the flight to land, or None if the result will come to run.inbox."""
+        mine = [(run, i)]
+        with self._lock:
+            flight = self._flights.setdefault(key, mine)
+            if flight is mine:
+                return mine
+            flight.append((run, i))
+            return None
+
+    def land(self, key: bytes, outputs: tuple | None, error: BaseException | None, seconds: float, owner: Any) -> None:
+        """Hand a finished key to every run that waits for it, but not to the owner, who knows already."""
+        with self._lock:
+            flight = self._flights.pop(key)
+        if owner is not None and len(flight) == 1:
+            return
+        for run, i in flight:
+            if run is not owner:
+                run.inbox.put((i, outputs, error, seconds, None))
+
+    def to_host(self, outputs: tuple) -> tuple:
+        """CPU copies for the tiers; on the CPU nothing moves."""
+        if self.device == "cpu" or self.worker.remote:
+            return outputs
+        from ..store.codec import to_cpu
+
+        return tuple(map(to_cpu, outputs))
+
+    def settle(self, report: Reporter) -> None:
+        """End of a run: what it put on disk is there, and what went wrong on the way is said."""
+        if self.disk is not None:
+            self.disk.flush()
+        while self._notes:
+            report.send("note", text=self._notes.pop(0))
+
+    def close(self) -> None:
+        self.worker.close()
+        if self.disk is not None:
+            self.disk.close()
+
+
+@cache
+def default_runtime(device: str = "cpu") -> Runtime:
+    """The process's own runtime for a device, made on first use; its cache lies in the home folder."""
+    return Runtime(device)
+
+
+def available_cores() -> int:
+    """Cores this process may use: a container may have fewer than the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def total_memory() -> int:
+    """Bytes of memory this process may use."""
+    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else [8 << 30]
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            sizes.append(int(Path(limit).read_text()))
+        except (OSError, ValueError):
+            continue
+    return min(sizes)
+
+
+@cache
+def device_model(device: str) -> str:
+    """The name of the hardware, found without torch."""
+    if device == "cpu":
+        try:
+            lines = Path("/proc/cpuinfo").read_text().splitlines()
+            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        except (OSError, StopIteration):
+            return platform.processor() or platform.machine()
+    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    index = int(device.partition(":")[2] or 0)
+    if index < len(cards):
+        lines = cards[index].read_text().splitlines()
+        return next((line.partition(":")[2].strip() for line in lines if line.startswith("Model")), device)
+    return device

@@ -1,0 +1,88 @@
+"""The worker in this process: one thread for the device, pools for CPU work and for files."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from ...catalog import Cancelled, Context
+from ...sockets import Handle
+from .base import Task, call
+
+
+class InlineWorker:
+    """Runs tasks on lanes of threads. threads: how many torch may use for one operation; part of the numeric class."""
+
+    remote = False
+
+    def __init__(self, device: str, threads: int):
+        self.device, self.threads = device, threads
+        self._cpu = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1), "flowmm-cpu")
+        self._files = ThreadPoolExecutor(8, "flowmm-files")
+        self._queue: list[tuple[int, Task]] = []
+        self._arrived = threading.Condition()
+        self._count = itertools.count()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def submit(self, task: Task) -> None:
+        lane = task.spec.lane
+        if lane == "device":
+            with self._arrived:
+                self._queue.append((next(self._count), task))
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._drain, name=f"flowmm-{self.device}", daemon=True)
+                    self._thread.start()
+                self._arrived.notify()
+        else:
+            (self._files if lane == "files" else self._cpu).submit(self._run, task)
+
+    def close(self) -> None:
+        with self._arrived:
+            self._closed = True
+            self._arrived.notify()
+        self._cpu.shutdown(wait=False, cancel_futures=True)
+        self._files.shutdown(wait=False, cancel_futures=True)
+
+    def _drain(self) -> None:
+        while True:
+            with self._arrived:
+                while not self._queue and not self._closed:
+                    self._arrived.wait()
+                if self._closed:
+                    return
+                chosen = min(self._queue, key=self._rank)
+                self._queue.remove(chosen)
+            self._run(chosen[1])
+
+    def _rank(self, item: tuple[int, Task]) -> tuple:
+        """Higher priority first; then nodes whose model is on the device already; then first come."""
+        from ...models.residency import residency
+
+        place, task = item
+        handles = [value for value in task.kwargs.values() if isinstance(value, Handle)]
+        resident = all(residency(self.device).is_resident(handle) for handle in handles)
+        return -task.priority(), not resident, place
+
+    def _run(self, task: Task) -> None:
+        started = time.perf_counter()
+        try:
+            if task.cancelled():
+                raise Cancelled(task.node)
+            self._set_threads()
+            outputs = call(task.spec, task.kwargs, Context(task.node, self.device, task.report, task.cancelled, os.environ.get))
+        except BaseException as error:  # whatever a node raises is its run's business, not this thread's
+            task.done(None, error, time.perf_counter() - started)
+        else:
+            task.done(outputs, None, time.perf_counter() - started)
+
+    def _set_threads(self) -> None:
+        """The numeric class promises a thread count; a node may have just imported torch, or set another."""
+        import sys
+
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)

@@ -1,0 +1,67 @@
+"""Finding graphs: a file, then the user's own, then the shipped ones."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from pathlib import Path
+
+from ..graph.document import load as load_document
+from ..graph.problems import Problem, Unreadable
+from ..home import home
+from .graph import Graph
+
+
+def shipped() -> Path:
+    """The folder of the graphs that come with flowmm; beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "graphs"
+    return inside if inside.is_dir() else package.parent / "graphs"
+
+
+def names() -> dict[str, Path]:
+    """Every graph that can be loaded by name; a user's own hides a shipped one."""
+    found = {}
+    for folder in (shipped(), home() / "graphs"):
+        if folder.is_dir():
+            found.update({path.stem: path for path in sorted(folder.glob("*.json"))})
+    return found
+
+
+def load(name: str | os.PathLike) -> Graph:
+    """A graph by file name, by name, or from a PNG that flowmm made. Raises Unreadable with what to do.
+
+    A PNG's inputs become the graph's defaults, so calling it reproduces the picture.
+    """
+    text = os.fspath(name)
+    path = Path(text).expanduser()
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):
+        is_file = False
+    if not is_file and "\x00" not in text and os.sep not in text and not text.endswith((".json", ".png")):
+        known = names()
+        if text in known:
+            path = known[text]
+        else:
+            close = get_close_matches(text, known, 1)
+            fix = f"Did you mean `{close[0]}`?" if close else f"There are {', '.join(known)}."
+            raise Unreadable([Problem("no-graph", f"there is no file and no graph named `{text[:200]}`", fix=fix)])
+    if path.suffix.lower() == ".png":
+        return _from_png(path)
+    document, original = load_document(path)
+    return Graph(document, path=path, original=original)
+
+
+def _from_png(path: Path) -> Graph:
+    from .png import restore
+
+    if not path.is_file():
+        raise Unreadable([Problem("no-file", f"there is no file `{path.name}`", fix="Check the name.")])
+    document, found = restore(path)
+    graph = Graph(document, path=path).with_defaults(**found["defaults"])
+    inputs = dict(graph.document.inputs)
+    for name in found["absent"]:  # the file is not here: the run says which input it needs
+        inputs[name] = inputs[name].model_copy()
+        inputs[name].model_fields_set.discard("default")
+    return Graph(graph.document.model_copy(update={"inputs": inputs}), path=path)

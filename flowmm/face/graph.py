@@ -1,0 +1,288 @@
+"""Graph: a saved graph as a Python callable, and the way to build one in code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..catalog import Node, NodeSpec
+from ..catalog.spec import BUILDING
+from ..graph.check import UNSET, Checked, check, input_value
+from ..graph.coerce import Folder
+from ..graph.document import Document, InputDoc, NodeDoc, OutputDoc, is_name, save, words
+from ..graph.problems import GraphError, Problem
+from ..graph.signature import Parameter, check_inputs, missing, parameters
+from ..graph.wiring import Input, Link, Wiring, wire
+from .build import Wired, Wires, written
+
+if TYPE_CHECKING:
+    from ..engine.events import Event
+    from ..engine.program import Program
+    from ..engine.run import Run
+    from ..engine.runtime import Runtime
+    from .result import Result
+
+
+class Graph:
+    """A graph of typed nodes: call it with its inputs by name.
+
+    document: the saved form. path: the file it came from; relative paths inside the graph resolve against its folder.
+    """
+
+    def __init__(self, document: Document | None = None, *, title: str = "", path: Path | None = None, original: bytes | None = None):
+        self.document = document if document is not None else Document(flowmm=1, **({"title": title} if title else {}))
+        self.path = path
+        self._original = original
+        self._wiring: Wiring | None = None
+        self._parameters: dict[str, Parameter] | None = None
+        self._input_problems: list[Problem] = []
+        self._programs: dict[tuple, Program] = {}
+        self._building: Any = None
+
+    # ── what it is ──────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def name(self) -> str:
+        return self.path.stem if self.path else words(self.document.title) or "graph"
+
+    @property
+    def title(self) -> str:
+        return words(self.document.title) or self.name
+
+    @property
+    def about(self) -> str:
+        return words(self.document.about)
+
+    @property
+    def wiring(self) -> Wiring:
+        if self._wiring is None:
+            self._wiring = wire(self.document)
+        return self._wiring
+
+    @property
+    def inputs(self) -> dict[str, Parameter]:
+        """The named inputs with their types, ranges, help and defaults."""
+        if self._parameters is None:
+            self._input_problems = []
+            self._parameters = parameters(self.wiring, self._input_problems)
+        return self._parameters
+
+    @property
+    def outputs(self) -> list[str]:
+        return list(self.document.outputs)
+
+    @property
+    def folder(self) -> Folder | None:
+        return Folder(self.path.resolve().parent) if self.path else Folder(Path.cwd())
+
+    def check(self, **inputs: Any) -> Checked:
+        """Type every wire, with these inputs where given; reads config files, never weights."""
+        checked = check(self.wiring, self.folder, inputs)
+        problems, _ = check_inputs(self.wiring, inputs, self.folder, self.inputs)
+        checked.problems += self._input_problems + problems
+        return checked
+
+    # ── running ─────────────────────────────────────────────────────────────────────────────────
+
+    def __call__(self, **inputs: Any) -> Result:
+        """Run with inputs by name. Raises GraphError before anything runs, NodeFailed if a node fails."""
+        from .progress import in_notebook, watching
+
+        if in_notebook():
+            with watching(self.title) as listener:
+                return self.run(inputs, listener=listener)
+        return self.run(inputs)
+
+    def run(
+        self, inputs: Mapping[str, Any] | None = None, *, only: list[str] | None = None, device: str | None = None,
+        runtime: Runtime | None = None, listener: Callable[[Event], None] | None = None, priority: int = 0,
+    ) -> Result:  # fmt: skip
+        """As calling it, with a choice of outputs, device or runtime, and a listener for events."""
+        run, finish = self.prepare(inputs or {}, only=only, device=device, runtime=runtime, listener=listener, priority=priority)
+        return finish(run.execute())
+
+    def stream(self, **inputs: Any) -> Iterator[Event]:
+        """Run in the background and yield its events; the last is done (with `result`), failed or cancelled.
+
+        Leaving the loop early cancels the run.
+        """
+        events: queue.SimpleQueue = queue.SimpleQueue()
+        run, thread = self._spawn(inputs, events.put)
+        try:
+            while True:
+                event = events.get()
+                yield event
+                if event.kind in ("done", "failed", "cancelled"):
+                    return
+        finally:
+            run.cancel()
+            thread.join()
+
+    async def run_async(self, **inputs: Any) -> Result:
+        """Run without blocking the event loop; cancelling the task cancels the run at its next step."""
+        run, finish = self.prepare(inputs)
+        work = asyncio.get_running_loop().run_in_executor(None, run.execute)
+        try:
+            return finish(await asyncio.shield(work))
+        except asyncio.CancelledError:
+            run.cancel()
+            work.add_done_callback(lambda done: done.exception())  # its Cancelled was asked for
+            raise
+
+    def peek(self, edge: str, **inputs: Any) -> Any:
+        """The value on any edge, named "node.output"; runs only what it needs."""
+        node, _, output = edge.partition(".")
+        index = self.wiring.index.get(node)
+        spec = self.wiring.specs[index] if index is not None else None
+        if spec is None or output not in spec.outputs:
+            known = ", ".join(f"{node}.{name}" for name in spec.outputs) if spec else ", ".join(self.wiring.names)
+            raise GraphError([Problem("no-such-edge", f"there is no `{edge}` in this graph", fix=f"There is {known}.")])
+        run, _ = self.prepare(inputs, targets={edge: Link(index, output)})
+        return run.execute()[edge]
+
+    def prepare(
+        self, inputs: Mapping[str, Any], *, only: list[str] | None = None, targets: dict[str, Link] | None = None,
+        device: str | None = None, runtime: Runtime | None = None, listener: Callable[[Event], None] | None = None, priority: int = 0,
+    ) -> tuple[Run, Callable[[dict[str, Any]], Result]]:  # fmt: skip
+        """A run that is checked and ready to execute, and what makes a Result of its values. Raises GraphError."""
+        from ..engine.run import Run
+        from ..engine.runtime import default_runtime
+        from .result import Result
+
+        runtime = runtime or default_runtime(device or "cpu")
+        targets = targets if targets is not None else self._targets(only)
+        needed = self.wiring.ancestors([link.producer for link in targets.values()])
+        program, given = self._program(runtime.numeric, inputs, needed)
+        run = Run(runtime, program, given, targets, listener, priority)
+        return run, lambda values: Result(self, dict(inputs), values, run)
+
+    def _spawn(self, inputs: Mapping[str, Any], listener: Callable[[Event], None]) -> tuple[Run, threading.Thread]:
+        from ..catalog import Cancelled
+        from ..engine.events import Event
+        from ..graph.problems import sentence
+
+        run, finish = self.prepare(inputs, listener=listener)
+
+        def work() -> None:
+            try:
+                result = finish(run.execute())
+            except Cancelled:
+                listener(Event("cancelled"))
+            except Exception as error:
+                listener(Event("failed", error=error, text=sentence(error), node=getattr(error, "node", "")))
+            else:
+                listener(Event("done", result=result, seconds=run.seconds))
+
+        thread = threading.Thread(target=work, name=f"flowmm-run-{self.name}", daemon=True)
+        thread.start()
+        return run, thread
+
+    def _targets(self, only: list[str] | None) -> dict[str, Link]:
+        outputs = self.wiring.outputs
+        if only is not None:
+            for name in only:
+                if name not in self.document.outputs:
+                    raise GraphError([Problem("no-such-output", f"the graph has no output `{name}`", fix=f"It has {', '.join(self.document.outputs)}.")])
+            return {name: outputs[name] for name in only if name in outputs}
+        if not self.document.outputs:
+            raise GraphError([Problem("no-outputs", "the graph has no outputs, so there is nothing to run for", fix="Add one to `outputs`.")])
+        return outputs
+
+    def _program(self, numeric: str, inputs: Mapping[str, Any], needed: set[int]) -> tuple[Program, dict]:
+        """The checked program for these inputs; checked again only when an input that decides spaces changes."""
+        from ..engine.program import Program
+
+        problems, given = check_inputs(self.wiring, inputs, self.folder, self.inputs)
+        sources = tuple(repr(input_value(self.wiring, name, inputs)[0]) for name in self._deciding())
+        program = self._programs.get((numeric, sources))
+        checked = program.checked if program else check(self.wiring, self.folder, inputs)
+        found = [*self._input_problems, *problems, *checked.errors(needed), *missing(self.inputs, self.wiring, needed, inputs)]
+        if found:
+            raise GraphError(found)
+        if program is None:
+            program = self._programs[numeric, sources] = Program(checked, numeric)
+        return program, given
+
+    def _deciding(self) -> list[str]:
+        """The inputs that feed a loader's rule for spaces."""
+        specs = self.wiring.specs
+        return [p.name for p in self.inputs.values() if any(specs[i] is not None and specs[i].spaces for i, _ in p.feeds)]
+
+    # ── saving and building ─────────────────────────────────────────────────────────────────────
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the graph as JSON. An untouched graph writes the bytes it was read from."""
+        save(self.document, path, self._original)
+        return Path(path)
+
+    def with_defaults(self, **defaults: Any) -> Graph:
+        """A copy whose inputs have other defaults (plain JSON values)."""
+        inputs = dict(self.document.inputs)
+        for name, value in defaults.items():
+            inputs[name] = InputDoc.model_validate(inputs[name].model_dump(exclude_unset=True) | {"default": value})
+        return Graph(self.document.model_copy(update={"inputs": inputs}), path=self.path)
+
+    def __enter__(self) -> Graph:
+        self._building = BUILDING.set(self)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        BUILDING.reset(self._building)
+
+    def input(self, name: str, default: Any = UNSET, *, title: str = "", help: str = "") -> Wired:
+        """Declare a graph input and return its wire."""
+        if not is_name(name) or name in self.document.inputs:
+            raise ValueError(f"{name!r} is no free name for an input")
+        fields = {"default": default, "title": title, "help": help}
+        made = InputDoc(**{key: value for key, value in fields.items() if value is not UNSET and value != ""})
+        self._edit(inputs={**self.document.inputs, name: made})
+        return Wired("input", name)
+
+    def add(self, node: Node, *args: Any, _name: str = "", **kwargs: Any) -> Wired | Wires:
+        """Add a node and return the wires of its outputs. _name: a name for it; else its function's, numbered."""
+        spec = node.spec
+        given = dict(zip(spec.inputs, args)) | kwargs
+        unknown = [port for port in given if port not in spec.inputs]
+        if unknown or len(args) > len(spec.inputs):
+            raise TypeError(f"`{spec.op}` has no input {unknown[0] if unknown else len(args)!r}; its inputs are {', '.join(spec.inputs)}")
+        name = self._free_name(_name or spec.op.rpartition(".")[2], fixed=bool(_name))
+        made = NodeDoc(op=spec.op, version=spec.version, **{"in": {port: written(value) for port, value in given.items()}})
+        self._edit(nodes={**self.document.nodes, name: made})
+        return _wires(name, spec)
+
+    def output(self, **outputs: Wired) -> None:
+        """Name outputs of the graph: g.output(image=pixels)."""
+        made = {name: OutputDoc(**{"from": f"{wired.node}.{wired.output}"}) for name, wired in outputs.items()}
+        self._edit(outputs={**self.document.outputs, **made})
+
+    def _free_name(self, wanted: str, fixed: bool) -> str:
+        if not is_name(wanted) or wanted == "input" or (fixed and wanted in self.document.nodes):
+            raise ValueError(f"{wanted!r} is no free name for a node")
+        name, count = wanted, 1
+        while name in self.document.nodes:
+            count += 1
+            name = f"{wanted}_{count}"
+        return name
+
+    def _edit(self, **changes: Any) -> None:
+        self.document = self.document.model_copy(update=changes)
+        self._wiring, self._parameters, self._programs = None, None, {}
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{p.name}: {p.type}" for p in self.inputs.values())
+        return f"<graph {self.name}({inputs}) → {', '.join(self.outputs)}>"
+
+    def _repr_html_(self) -> str:
+        from .draw import page
+
+        return page(self)
+
+
+def _wires(name: str, spec: NodeSpec) -> Wired | Wires:
+    wires = {output: Wired(name, output) for output in spec.outputs}
+    return Wires(wires) if spec.several else next(iter(wires.values()))

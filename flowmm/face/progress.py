@@ -1,0 +1,89 @@
+"""Watching a run: bars in a terminal or notebook, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ..engine.events import Event
+
+
+def in_notebook() -> bool:
+    """Whether a Jupyter kernel would show what we display."""
+    shell = sys.modules.get("IPython")
+    instance = shell.get_ipython() if shell else None
+    return instance is not None and "IPKernelApp" in getattr(instance, "config", {})
+
+
+@contextmanager
+def watching(title: str, quiet: bool = False) -> Iterator[Callable[[Event], None] | None]:
+    """A listener that shows a run's progress on stderr until the block ends; None when quiet."""
+    if quiet:
+        yield None
+    elif sys.stderr.isatty() or in_notebook():
+        with _Bars(title) as bars:
+            yield bars
+    else:
+        yield _Lines()
+
+
+class _Lines:
+    """One line for each node that takes a while, and a few for its steps."""
+
+    def __init__(self) -> None:
+        self._tenth: dict[str, int] = {}
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "running":
+            self._say(f"{event.node} …")
+        elif event.kind == "progress":
+            tenth = event.step * 4 // max(event.steps, 1)
+            if tenth != self._tenth.get(event.node, 0):
+                self._tenth[event.node] = tenth
+                left = f", {event.eta:.0f} s left" if event.eta and event.step < event.steps else ""
+                self._say(f"{event.node} {event.step}/{event.steps}{left}")
+        elif event.kind == "note":
+            self._say(f"note: {event.text}")
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+class _Bars:
+    """A bar for the nodes of the run, and one for each node that reports steps."""
+
+    def __init__(self, title: str):
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=Console(stderr=True), transient=True,
+        )  # fmt: skip
+        self._all = self._progress.add_task(title, total=None)
+        self._total = self._done = 0
+        self._nodes: dict[str, int] = {}
+
+    def __enter__(self) -> _Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "planned":
+            self._total += event.total
+        elif event.kind == "finished":
+            self._done += len(event.nodes) - event.cached
+            for node in event.nodes:
+                if node in self._nodes:
+                    self._progress.remove_task(self._nodes.pop(node))
+        elif event.kind == "progress":
+            if event.node not in self._nodes:
+                self._nodes[event.node] = self._progress.add_task(f"  {event.node}", total=event.steps)
+            self._progress.update(self._nodes[event.node], completed=event.step, total=event.steps)
+        elif event.kind == "note":
+            self._progress.console.print(f"note: {event.text}")
+        self._progress.update(self._all, completed=self._done, total=self._total or None)

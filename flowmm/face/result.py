@@ -1,0 +1,140 @@
+"""Result: the named outputs of a run, and how they become files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..sockets import Handle, Image, Labels, Score, Text, Value
+
+if TYPE_CHECKING:
+    from ..engine.run import Run
+    from .graph import Graph
+
+
+class Result(Mapping):
+    """Outputs by name: result.image or result["image"]. graph, inputs: what made them.
+
+    executed: nodes whose function ran; 0 when everything came from the cache. seconds: of the whole run.
+    """
+
+    def __init__(self, graph: Graph, inputs: dict[str, Any], values: dict[str, Any], run: Run):
+        self.graph, self.inputs = graph, inputs
+        self.executed, self.from_disk, self.seconds = run.executed, run.from_disk, run.seconds
+        self._values = {name: self._signed(value) for name, value in values.items()}
+
+    def _signed(self, value: Any) -> Any:
+        """Pictures know where they come from, so that a PNG of them can be opened as the graph again."""
+        if not isinstance(value, Image):
+            return value
+        copy = type(value)(value.pixels)
+        object.__setattr__(copy, "origin", lambda: _origin(self))
+        return copy
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_values"][name]
+        except KeyError:
+            raise AttributeError(f"there is no output {name!r}; there are {', '.join(self.__dict__.get('_values', ()))}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def save(self, folder: str | os.PathLike, *, embed: bool = True) -> list[Path]:
+        """Write every output into a folder, named after it; the files written. embed: PNGs carry graph and inputs."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return [path for name, value in self._values.items() for path in write(value, folder / name, embed=embed)]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={_brief(value)}" for name, value in self._values.items())
+        return f"<result {shown}; {self.seconds:.2f} s, {self.executed} nodes ran>"
+
+    def _repr_html_(self) -> str:
+        import base64
+        from html import escape
+
+        blocks = []
+        for name, value in self._values.items():
+            if isinstance(value, Image):
+                data = base64.b64encode(value._repr_png_()).decode()
+                body = f'<img src="data:image/png;base64,{data}">'
+            elif hasattr(value, "_repr_html_"):
+                body = value._repr_html_()
+            else:
+                body = f"<pre>{escape(str(value))}</pre>"
+            blocks.append(f"<div><b>{escape(name)}</b><br>{body}</div>")
+        return "".join(blocks)
+
+
+def write(value: Any, stem: Path, *, embed: bool = True) -> list[Path]:
+    """Write one output as the file type that fits it, under a temporary name first."""
+    if isinstance(value, Image):
+        paths = [stem.with_suffix(".png") if len(value) == 1 else stem.with_name(f"{stem.name}-{i}.png") for i in range(len(value))]
+        for i, path in enumerate(paths):
+            _replace(path, value.png(i, embed=embed))
+        return paths
+    if isinstance(value, Score):
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["", *(value.columns or range(value.values.shape[1]))])
+        for i, row in enumerate(value.values):
+            table.writerow([value.rows[i] if value.rows else i, *(f"{x:.6g}" for x in row)])
+        return [_replace(stem.with_suffix(".csv"), text.getvalue().encode())]
+    if isinstance(value, Labels):
+        rows = [[{"label": n, "probability": float(p)} for n, p in zip(names, row)] for names, row in zip(value.names, value.probabilities)]
+        return [_replace(stem.with_suffix(".json"), _json(rows))]
+    if isinstance(value, Text):
+        return [_replace(stem.with_suffix(".txt"), ("\n".join(value.lines) + "\n").encode())]
+    if isinstance(value, list) and value and all(isinstance(item, Value) for item in value):
+        return [path for i, item in enumerate(value) for path in write(item, stem.with_name(f"{stem.name}-{i}"), embed=embed)]
+    if isinstance(value, (str, int, float, bool, list, dict, type(None))):
+        return [_replace(stem.with_suffix(".json"), _json(value))]
+    if isinstance(value, Handle):
+        return []  # a recipe for weights is no result for a person
+    return [_replace(stem.with_suffix(".safetensors"), _tensors(value))]
+
+
+def _tensors(value: Any) -> bytes:
+    """Latents, embeddings and the like: their tensors by field name, as safetensors."""
+    from safetensors.torch import save
+
+    return save({name: field.contiguous() for name, field in vars(value).items() if hasattr(field, "contiguous")})
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _replace(path: Path, data: bytes) -> Path:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, Image):
+        return f"{len(value)} × {value.width}×{value.height}"
+    text = " ".join(str(value).split())
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def _origin(result: Result) -> dict[str, Any]:
+    from .png import origin
+
+    return origin(result.graph, result.inputs)

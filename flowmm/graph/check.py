@@ -1,0 +1,268 @@
+"""Typing a whole graph: every wire against the ports it joins, all problems at once, before any weight loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..catalog import NodeSpec, Port
+from ..sockets import NotAccepted, Space
+from ..sockets.types import ListOf, Type, Var, instantiate, of_literal, union
+from ..sockets.unify import Bindings, Conflict
+from .coerce import Folder, coerce
+from .problems import Problem
+from .wiring import Const, Input, Link, Many, Wire, Wiring, flat
+
+SPACES = {"V": "vocabulary", "E": "encoder space", "C": "conditioning", "S": "latent space", "X": "extra channels",
+          "P": "prediction kind", "K": "codebook"}  # fmt: skip
+
+
+class Unset:
+    """An input without a value so far."""
+
+    def __repr__(self) -> str:
+        return "<not given>"
+
+
+UNSET = Unset()
+
+
+@dataclass(slots=True)
+class Checked:
+    """inputs, outputs: the types of nodes that have type variables, by index (others: see the spec).
+    consts: literals as their ports want them. spaces: what a loader's config files said."""
+
+    wiring: Wiring
+    problems: list[Problem] = field(default_factory=list)
+    bindings: Bindings = field(default_factory=Bindings)
+    inputs: dict[int, dict[str, Type]] = field(default_factory=dict)
+    outputs: dict[int, dict[str, Type]] = field(default_factory=dict)
+    consts: list[dict[str, Any]] = field(default_factory=list)
+    spaces: dict[int, dict[str, Space]] = field(default_factory=dict)
+
+    def errors(self, nodes: Iterable[int] | None = None) -> list[Problem]:
+        """The errors, of some nodes only if asked; those of the document itself always count."""
+        names = None if nodes is None else {self.wiring.names[i] for i in nodes}
+        return [p for p in self.problems if p.level == "error" and (names is None or not p.node or p.node in names)]
+
+    def output_type(self, link: Link) -> Type | None:
+        typed = self.outputs.get(link.producer)
+        if typed is not None:
+            return self.bindings.resolve(typed[link.output])
+        spec = self.wiring.specs[link.producer]
+        return spec.outputs[link.output].type if spec else None
+
+    def input_type(self, index: int, port: str) -> Type | None:
+        typed = self.inputs.get(index)
+        if typed is not None:
+            return self.bindings.resolve(typed[port])
+        spec = self.wiring.specs[index]
+        return spec.inputs[port].type if spec and port in spec.inputs else None
+
+
+def check(wiring: Wiring, folder: Folder | None = None, given: Mapping[str, Any] | None = None) -> Checked:
+    """Type every wire. given: values of the graph's inputs, where known; they decide which model is meant."""
+    checked = Checked(wiring, list(wiring.problems))
+    given = given or {}
+    fits: dict[tuple[int, int], Conflict | None] = {}
+    checked.consts = [{} for _ in wiring.names]
+    for i in wiring.order:
+        spec = wiring.specs[i]
+        if spec is None:
+            checked.problems.append(Problem("unknown-op", wiring.unknown[i], wiring.names[i], got=wiring.document.nodes[wiring.names[i]].op,
+                                            fix="Install the pack it comes from, or remove the node."))  # fmt: skip
+            continue
+        if spec.generic:
+            fresh: dict[Var, Var] = {}
+            checked.inputs[i] = {p.name: instantiate(p.type, fresh) for p in spec.inputs.values()}
+            checked.outputs[i] = {o.name: instantiate(o.type, fresh) for o in spec.outputs.values()}
+            for variable in fresh.values():
+                if variable.label in SPACES and spec.makes_handles:
+                    variable.label = f"the {SPACES[variable.label]} of `{wiring.names[i]}`"
+        wires = wiring.wires[i]
+        for port in spec.inputs.values():
+            wire = wires.get(port.name)
+            if wire is None:
+                if port.required and not _said(checked, i, port.name):
+                    kind = checked.input_type(i, port.name)
+                    checked.problems.append(Problem("missing-input", f"nothing is wired to `{port.name}`", wiring.names[i], port.name,
+                                                    expected=str(kind), fix=f"Wire {a(kind)} to it."))  # fmt: skip
+            elif type(wire) is Link and not spec.generic and wire.producer not in checked.outputs:
+                source = wiring.specs[wire.producer]
+                if source is not None:  # two types without variables: the answer is the same for every such wire
+                    came = source.outputs[wire.output].type
+                    pair = (id(came), id(port.type))
+                    if pair not in fits:
+                        fits[pair] = Bindings().fit(came, port.type)
+                    if fits[pair] is not None:
+                        checked.problems.append(_mismatch(checked, i, port, wire, fits[pair]))
+            else:
+                _check_wire(checked, i, port, wire, folder)
+        if spec.spaces is not None:
+            _read_spaces(checked, i, spec, given, folder)
+    _warn(checked)
+    return checked
+
+
+def a(type_: Type) -> str:
+    """With its article: a Text, an Image."""
+    return f"{'an' if str(type_)[:1] in 'AEIOaeio' else 'a'} {type_}"
+
+
+def _said(checked: Checked, index: int, port: str) -> bool:
+    """Whether a wrong wire at this port was reported already."""
+    name = checked.wiring.names[index]
+    return any(p.node == name and p.port == port for p in checked.wiring.problems)
+
+
+def _check_wire(checked: Checked, i: int, port: Port, wire: Wire, folder: Folder | None) -> None:
+    if type(wire) is Const:
+        try:
+            checked.consts[i][port.name] = coerce(wire.value, port, folder)
+        except NotAccepted as error:
+            checked.problems.append(Problem("bad-literal", str(error), checked.wiring.names[i], port.name, got=repr(wire.value)[:80],
+                                            expected=str(port.type), fix="Change the value."))  # fmt: skip
+            return
+        if i in checked.inputs and isinstance(port.type, Var):
+            checked.bindings.fit(of_literal(wire.value), checked.inputs[i][port.name])
+    elif type(wire) is Link:
+        came = _source_type(checked, wire)
+        if came is not None:
+            target = checked.inputs[i][port.name] if i in checked.inputs else port.type
+            conflict = checked.bindings.fit(came, target, (wire, i, port.name))
+            if conflict is not None:
+                checked.problems.append(_mismatch(checked, i, port, wire, conflict))
+    elif type(wire) is Many:
+        _check_list(checked, i, port, wire, folder)
+
+
+def _check_list(checked: Checked, i: int, port: Port, wire: Many, folder: Folder | None) -> None:
+    name = checked.wiring.names[i]
+    target = checked.bindings.find(checked.inputs[i][port.name] if i in checked.inputs else port.type)
+    lists = [t for t in getattr(target, "members", (target,)) if isinstance(t, ListOf)]
+    if not lists:
+        if not isinstance(target, Var):
+            checked.problems.append(Problem("not-a-list", f"`{port.name}` takes no list", name, port.name, "a list", str(target), "Wire one value."))
+            return
+        leaves = [_source_type(checked, leaf) for leaf in flat(wire) if type(leaf) is Link]
+        conflict = checked.bindings.fit(ListOf(union(t for t in leaves if t is not None)), target) if leaves else None
+        if conflict:
+            checked.problems.append(_mismatch(checked, i, port, flat(wire)[0], conflict))
+        return
+    item = Port(port.name, lists[0].item)
+    for leaf in flat(wire):
+        if type(leaf) is Const:
+            try:
+                leaf.value = coerce(leaf.value, item, folder)
+            except NotAccepted as error:
+                checked.problems.append(Problem("bad-literal", str(error), name, port.name, repr(leaf.value)[:80], str(item.type), "Change the value."))
+        elif type(leaf) is Link:
+            came = _source_type(checked, leaf)
+            conflict = checked.bindings.fit(came, item.type, (leaf, i, port.name)) if came is not None else None
+            if conflict is not None:
+                checked.problems.append(_mismatch(checked, i, port, leaf, conflict))
+
+
+def _source_type(checked: Checked, link: Link) -> Type | None:
+    typed = checked.outputs.get(link.producer)
+    if typed is not None:
+        return typed[link.output]
+    spec = checked.wiring.specs[link.producer]
+    return spec.outputs[link.output].type if spec else None
+
+
+def _mismatch(checked: Checked, i: int, port: Port, link: Link, conflict: Conflict) -> Problem:
+    """One plain sentence; where a variable was bound before, both ports that spoke of it."""
+    names, resolve = checked.wiring.names, checked.bindings.resolve
+    source = f"{names[link.producer]}.{link.output}"
+    came, wanted = resolve(_source_type(checked, link)), checked.input_type(i, port.name)
+    got, expected = str(resolve(conflict.got)), str(resolve(conflict.expected))
+    if conflict.origin is not None:
+        first, first_node, first_port = conflict.origin
+        first_source = f"{names[first.producer]}.{first.output}"
+        message = (f"`{source}` does not fit with `{first_source}`, which is wired to `{names[first_node]}.{first_port}`: "
+                   f"{conflict.reason or f'{got}, not {expected}'}")  # fmt: skip
+        fix = "Take both from the same model, or from models that share this space."
+    elif conflict.reason:
+        message = f"`{source}` is {a(came)}, but `{port.name}` wants {a(wanted)}: {conflict.reason}"
+        fix = "Wire a value of that space."
+    else:
+        message = f"`{source}` is {a(came)}, but `{port.name}` wants {a(wanted)}"
+        fix = f"Wire {a(wanted)}, or put a node between that makes one."
+    return Problem("type-mismatch", message, names[i], port.name, got, expected, fix)
+
+
+def _read_spaces(checked: Checked, i: int, spec: NodeSpec, given: Mapping[str, Any], folder: Folder | None) -> None:
+    """Ask a loader's rule what its config files say, and bind the node's variables to it."""
+    values = plain_values(checked, i, given, folder)
+    try:
+        spaces = spec.spaces(values)
+    except Exception as error:  # a pack's rule must not take the check down
+        checked.problems.append(Problem("unreadable-source", f"its spaces could not be read: {error}", checked.wiring.names[i], level="unknown"))
+        return
+    checked.spaces[i] = spaces
+    labels: dict[str, Var] = {}
+    for declared, mine in _pairs(spec, checked, i):
+        labels.setdefault(declared.label, mine)
+    for label, variable in labels.items():
+        if label in spaces:
+            checked.bindings.unify(spaces[label], variable, None)
+        elif label in SPACES:
+            message = f"{variable.label} is not known before the model is here"
+            checked.problems.append(Problem("unknown-space", message, checked.wiring.names[i], level="unknown"))
+
+
+def _pairs(spec: NodeSpec, checked: Checked, i: int):
+    """Variables of the signature with this node's own copies."""
+    for name, port in spec.inputs.items():
+        yield from _walk(port.type, checked.inputs[i][name])
+    for name, output in spec.outputs.items():
+        yield from _walk(output.type, checked.outputs[i][name])
+
+
+def _walk(declared: Type, mine: Type):
+    if isinstance(declared, Var):
+        yield declared, mine
+    for attribute in ("args", "members"):
+        for a, b in zip(getattr(declared, attribute, ()), getattr(mine, attribute, ())):
+            yield from _walk(a, b)
+    if isinstance(declared, ListOf):
+        yield from _walk(declared.item, mine.item)
+
+
+def plain_values(checked: Checked, i: int, given: Mapping[str, Any], folder: Folder | None) -> dict[str, Any]:
+    """The inputs of a node that are known before a run: literals, graph inputs given or defaulted, declared defaults."""
+    wiring = checked.wiring
+    values = dict(checked.consts[i])
+    for port in wiring.specs[i].inputs.values():
+        wire = wiring.wires[i].get(port.name)
+        if wire is None and not port.required:
+            values[port.name] = port.default
+        elif type(wire) is Input:
+            value, trusted = input_value(wiring, wire.name, given)
+            if value is not UNSET:
+                try:
+                    values[port.name] = coerce(value, port, None if trusted else folder)
+                except NotAccepted:
+                    continue  # said where the input itself is checked
+    return values
+
+
+def input_value(wiring: Wiring, name: str, given: Mapping[str, Any]) -> tuple[Any, bool]:
+    """A graph input's value, and whether a person gave it (then its paths are trusted)."""
+    if name in given:
+        return given[name], True
+    declared = wiring.document.inputs[name]
+    return (declared.default, False) if "default" in declared.model_fields_set else (UNSET, False)
+
+
+def _warn(checked: Checked) -> None:
+    for came, wanted, origin in checked.bindings.warnings:
+        if origin is None:
+            continue
+        link, i, port = origin
+        source = f"{checked.wiring.names[link.producer]}.{link.output}"
+        message = f"`{source}` comes from another {came.kind} than what it meets here; their sizes agree, their contents may not"
+        checked.problems.append(Problem("other-fingerprint", message, checked.wiring.names[i], port, str(came), str(wanted),
+                                        "Take both from the same model if results look wrong.", "warning"))  # fmt: skip

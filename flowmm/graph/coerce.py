@@ -1,0 +1,115 @@
+"""Plain values at the graph's boundary: what a person or a file gives becomes what a port wants."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..catalog import Port
+from ..sockets import Image, NotAccepted, Value
+from ..sockets.types import Choice, ListOf, Plain, Socket, Type, Union, Var
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Where relative paths of a graph file resolve, and what they may reach. None: a trusted path of the caller."""
+
+    base: Path
+    roots: tuple[Path, ...] = ()
+
+    def resolve(self, text: str) -> Path:
+        if "\x00" in text:
+            raise NotAccepted("a path cannot hold a null byte")
+        path = (self.base / os.path.expanduser(text)).resolve()
+        if not any(path.is_relative_to(root.resolve()) for root in (self.base, *self.roots)):
+            raise NotAccepted(f"`{text}` lies outside the graph's folder; give the path as an input of the run instead")
+        return path
+
+
+def coerce(value: Any, port: Port, folder: Folder | None = None) -> Any:
+    """The value as the port wants it. Raises NotAccepted with what came and what was wanted."""
+    made = _convert(value, port.type, folder)
+    if port.between is not None and type(made) in (int, float) and not port.between.holds(made):
+        raise NotAccepted(f"{made!r} is out of range: {port.between}")
+    return made
+
+
+def _convert(value: Any, type_: Type, folder: Folder | None) -> Any:
+    if isinstance(type_, Plain):
+        return _plain(value, type_.cls, folder)
+    if isinstance(type_, Choice):
+        if any(type(value) is type(choice) and value == choice for choice in type_.values):
+            return value
+        raise NotAccepted(f"{_shown(value)} is none of {', '.join(map(repr, type_.values))}")
+    if isinstance(type_, Socket):
+        if isinstance(value, Value):
+            if isinstance(value, type_.cls):
+                return value
+            raise NotAccepted(f"a {type(value).__name__} is no {type_.cls.__name__}")
+        if issubclass(type_.cls, Image):
+            value = _paths(value, folder)
+        return type_.cls.accept(value)
+    if isinstance(type_, ListOf):
+        if not isinstance(value, (list, tuple)):
+            raise NotAccepted(f"a {type_} is wanted, not {_shown(value)}")
+        return [_convert(item, type_.item, folder) for item in value]
+    if isinstance(type_, Union):
+        return _member(value, type_, folder)
+    if isinstance(type_, Var) and isinstance(value, (str, int, float, bool, type(None), Value, list)):
+        return value
+    raise NotAccepted(f"{_shown(value)} is no {type_}")
+
+
+def _member(value: Any, type_: Union, folder: Folder | None) -> Any:
+    """The first member that takes the value as it is, else the first that can convert it."""
+    exact = [m for m in type_.members if isinstance(m, Plain) and m.cls is type(value)]
+    reasons = []
+    for member in exact + [m for m in type_.members if m not in exact]:
+        try:
+            return _convert(value, member, folder)
+        except NotAccepted as error:
+            if not (isinstance(member, Plain) and member.cls is type(None)):
+                reasons.append(str(error))
+    raise NotAccepted(reasons[0] if len(reasons) == 1 else f"{_shown(value)} is no {type_}")
+
+
+def _plain(value: Any, cls: type, folder: Folder | None) -> Any:
+    if type(value) is cls and cls is not float:
+        return value
+    if cls is float and type(value) in (int, float):
+        try:
+            made = float(value)
+        except OverflowError:
+            made = math.inf
+        if not math.isfinite(made):
+            raise NotAccepted(f"a finite number is wanted, not {value!r}")
+        return made
+    if cls is Path and isinstance(value, (str, os.PathLike)):
+        text = os.fspath(value)
+        if "\x00" in text:
+            raise NotAccepted("a path cannot hold a null byte")
+        return folder.resolve(text) if folder else Path(text).expanduser().absolute()
+    names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", Path: "a path", type(None): "nothing"}
+    raise NotAccepted(f"{names[cls]} is wanted, not {_shown(value)}")
+
+
+def _paths(value: Any, folder: Folder | None) -> Any:
+    """Strings given for pictures are paths."""
+    if isinstance(value, (list, tuple)):
+        return [_paths(item, folder) for item in value]
+    if not isinstance(value, (str, os.PathLike)):
+        return value
+    text = os.fspath(value)
+    if "\x00" in text:
+        raise NotAccepted("a path cannot hold a null byte")
+    return folder.resolve(text) if folder else Path(text).expanduser()
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (str, int, float, bool, type(None))):
+        text = repr(value)
+        return text if len(text) <= 60 else text[:57] + "…"
+    return f"a {type(value).__name__}"

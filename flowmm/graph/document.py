@@ -1,0 +1,300 @@
+"""The graph document: one JSON file, read strictly and written stably.
+
+Unknown fields survive. An untouched document saves its original bytes; an edited one is written canonically.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import keyword
+import math
+import os
+import re
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+
+from .problems import Problem, Unreadable
+
+FORMAT = 1
+DEEPEST = 64
+LONGEST_STRING = 2**20
+LARGEST_FILE = 2**28
+
+_REFERENCE = {"type": "object", "properties": {"from": {"type": "string", "pattern": r"^[^.]+\.[^.]+$"}},
+              "required": ["from"], "additionalProperties": False}  # fmt: skip
+_VALUE = {
+    "description": "A scalar, a wire {from: node.port}, a {list: [values]}, or {value: any JSON}.",
+    "anyOf": [
+        {"type": ["string", "number", "boolean", "null"]},
+        _REFERENCE,
+        {"type": "object", "properties": {"list": {"type": "array"}}, "required": ["list"], "additionalProperties": False},
+        {"type": "object", "properties": {"value": {}}, "required": ["value"], "additionalProperties": False},
+    ],
+}
+Inputs = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": _VALUE})]
+Words = str | dict[str, str]
+
+
+class NodeDoc(BaseModel):
+    """One node: its type, the version it was made with, and where each input comes from."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True, frozen=True)
+
+    op: str
+    version: Annotated[int, Field(ge=1, strict=True)] = 1
+    inputs: Inputs = Field(default_factory=dict, alias="in")
+
+
+class InputDoc(BaseModel):
+    """A named input of the whole graph. Its type, range and help come from the ports it feeds."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    default: Any = None
+    title: Words = ""
+    help: Words = ""
+
+
+class OutputDoc(BaseModel):
+    """A named output of the whole graph."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True, frozen=True)
+
+    source: Annotated[str, Field(alias="from")]
+    title: Words = ""
+
+
+class Document(BaseModel):
+    """A saved graph. `layout` is for the editor and never part of identity."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    flowmm: Literal[1] = FORMAT
+    title: Words = ""
+    about: Words = ""
+    inputs: dict[str, InputDoc] = Field(default_factory=dict)
+    nodes: dict[str, NodeDoc] = Field(default_factory=dict)
+    outputs: dict[str, OutputDoc] = Field(default_factory=dict)
+    layout: dict[str, Any] = Field(default_factory=dict)
+    requires: dict[str, Any] = Field(default_factory=dict)
+
+
+def schema() -> dict[str, Any]:
+    """The published JSON Schema of the format."""
+    made = Document.model_json_schema(by_alias=True)
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    made["title"] = "flowmm graph"
+    return made
+
+
+def read(text: str | bytes, name: str = "the graph") -> Document:
+    """A Document from JSON text. Raises Unreadable with every reason found."""
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise _unreadable("not-json", f"{name} is not UTF-8 text (byte {error.start})", "Save it as UTF-8 JSON.") from None
+    with _no_gc():
+        raw = _parse(text, name)
+        if not isinstance(raw, dict):
+            raise _unreadable("not-a-graph", f"{name} holds a JSON {_json_kind(raw)}, not a graph", "A graph is an object with `nodes`.")
+        if "flowmm" not in raw:
+            raise _unreadable("not-a-graph", f"{name} is JSON, but no flowmm graph{_guess(raw)}", 'A graph starts with {"flowmm": 1, …}.')
+        if type(raw["flowmm"]) is not int or raw["flowmm"] != FORMAT:
+            raise _unreadable("format", f"{name} is of format {raw['flowmm']!r}; this flowmm reads format {FORMAT}", "Update flowmm to open it.")
+        try:
+            document = Document.model_validate(raw)
+        except ValidationError as error:
+            raise Unreadable(_from_pydantic(error, name)) from None
+        problems = [*_names(document), *_bounds(document)]
+    if problems:
+        raise Unreadable(problems)
+    return document
+
+
+def load(path: str | os.PathLike) -> tuple[Document, bytes]:
+    """Read a graph file: the document and its bytes. Raises Unreadable."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise _unreadable("too-large", f"`{path.name}` is over {LARGEST_FILE >> 20} MB", "A graph file is small; is this the right file?")
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _unreadable("no-file", f"cannot read `{_printable(path)}`: {reason.lower()}", "Check the name.") from None
+    return read(data, f"`{path.name}`"), data
+
+
+def dump(document: Document) -> str:
+    """Canonical text: one node a line, keys in the format's order, idempotent."""
+    raw = document.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    raw.setdefault("flowmm", FORMAT)
+    order = [name for name in Document.model_fields if name in raw] + [name for name in raw if name not in Document.model_fields]
+    lines = []
+    for name in order:
+        if name in ("inputs", "nodes", "outputs") and raw[name]:
+            body = ",\n".join(f"    {_line(key)}: {_line(value)}" for key, value in raw[name].items())
+            lines.append(f"  {_line(name)}: {{\n{body}\n  }}")
+        else:
+            lines.append(f"  {_line(name)}: {_line(raw[name])}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def save(document: Document, path: str | os.PathLike, original: bytes | None = None) -> None:
+    """Write a graph file, under a temporary name first. `original` is written back if the document still equals it."""
+    data = dump(document).encode()
+    if original is not None and read(original) == document:
+        data = original
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def words(text: Words, language: str = "en") -> str:
+    """A title or help in one language: that one, else English, else any."""
+    if isinstance(text, str):
+        return text
+    return text.get(language) or text.get("en") or next(iter(text.values()), "")
+
+
+def is_name(name: str) -> bool:
+    """Names of nodes, ports, inputs and outputs are Python identifiers and no keywords."""
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
+@contextmanager
+def _no_gc():
+    """Reading allocates only; the collector would walk everything again and again (half of the time at 100,000 nodes)."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _parse(text: str, name: str) -> Any:
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(items)
+        if len(made) != len(items):
+            keys = [key for key, _ in items]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise _unreadable("duplicate-key", f"{name} has the key {_short(twice)} twice in one object", "Rename or remove one.")
+        return made
+
+    def constant(word: str) -> Any:
+        raise _unreadable("not-a-number", f"{name} holds {word}, which is no JSON number", "Write a finite number.")
+
+    try:
+        return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+    except Unreadable:
+        raise
+    except RecursionError:
+        raise _unreadable("too-deep", f"{name} is nested deeper than {DEEPEST} levels", "Flatten it.") from None
+    except json.JSONDecodeError as error:
+        fix = f"Line {error.lineno}, column {error.colno}."
+        raise _unreadable("not-json", f"{name} is not JSON: {error.msg.lower()}", fix) from None
+    except ValueError as error:  # an integer of more than 4,300 digits
+        raise _unreadable("not-json", f"{name} is not JSON: {error}", "Write a smaller number.") from None
+
+
+def _names(document: Document) -> list[Problem]:
+    problems = []
+    for kind, names in (("node", document.nodes), ("input", document.inputs), ("output", document.outputs)):
+        for name in names:
+            if not is_name(name) or (kind == "node" and name == "input"):
+                why = "is reserved" if name == "input" else "is no Python identifier"
+                problems.append(Problem("bad-name", f"the {kind} name {_short(name)} {why}", fix="Rename it."))
+    return problems
+
+
+def _bounds(document: Document) -> list[Problem]:
+    """Depth and length of everything that is free JSON; nodes with plain inputs cost almost nothing here."""
+    problems: list[Problem] = []
+    for name, node in document.nodes.items():
+        for port, value in node.inputs.items():
+            kind = type(value)
+            if kind is dict and len(value) == 1 and type(value.get("from")) is str:
+                continue
+            if kind is str or kind is dict or kind is float:
+                problems += (Problem(code, text, name, port, fix=fix) for code, text, fix in _measure(value))
+        if node.__pydantic_extra__:
+            problems += (Problem(code, text, name, fix=fix) for code, text, fix in _measure(node.__pydantic_extra__))
+    rest = {key: value for key, value in document.__dict__.items() if key not in ("nodes", "outputs", "inputs")}
+    rest["inputs"] = [item.model_dump() for item in document.inputs.values()]
+    rest["extra"] = document.__pydantic_extra__
+    problems += (Problem(code, text, fix=fix) for code, text, fix in _measure(rest))
+    return problems
+
+
+def _measure(value: Any) -> list[tuple[str, str, str]]:
+    found = []
+    stack = [(value, 1)]
+    while stack:
+        item, depth = stack.pop()
+        if depth > DEEPEST:
+            return [("too-deep", f"a value is nested deeper than {DEEPEST} levels", "Flatten it.")]
+        if isinstance(item, str):
+            if len(item) > LONGEST_STRING:
+                found.append(("too-long", f"a string of {len(item):,} characters; at most {LONGEST_STRING:,} are allowed", "Shorten it."))
+        elif isinstance(item, float) and not math.isfinite(item):
+            found.append(("not-a-number", "a number is too large for JSON", "Write a finite number."))
+        elif isinstance(item, dict):
+            stack.extend((child, depth + 1) for child in item.values())
+        elif isinstance(item, (list, tuple)):
+            stack.extend((child, depth + 1) for child in item)
+    return found
+
+
+def _from_pydantic(error: ValidationError, name: str) -> list[Problem]:
+    problems = []
+    for detail in error.errors(include_url=False, include_context=False)[:100]:
+        path = [str(part) for part in detail["loc"]]
+        node = path[1] if path and path[0] == "nodes" and len(path) > 1 else ""
+        where = " → ".join(path[2:] if node else path)
+        text = detail["msg"][0].lower() + detail["msg"][1:]
+        got = _short(detail.get("input"))
+        problems.append(Problem("bad-shape", f"{where}: {text}, got {got}" if where else f"{name}: {text}", node, got=got, fix="See the format's schema."))
+    return problems
+
+
+def _unreadable(code: str, message: str, fix: str) -> Unreadable:
+    return Unreadable([Problem(code, message, fix=fix)])
+
+
+def _guess(raw: dict) -> str:
+    if raw and all(isinstance(v, dict) and "class_type" in v for v in raw.values()):
+        return " (it looks like a ComfyUI API workflow)"
+    if "last_node_id" in raw:
+        return " (it looks like a ComfyUI workflow)"
+    return ""
+
+
+def _json_kind(value: Any) -> str:
+    return {list: "list", str: "string", type(None): "null", bool: "boolean"}.get(type(value), "number")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _printable(path: Path) -> str:
+    return re.sub(r"[\x00-\x1f]", "�", str(path))[:200]
+
+
+_encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+def _line(value: Any) -> str:
+    return _encode(value)

@@ -1,0 +1,47 @@
+"""Problems: what is wrong with a graph, where, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """code: for programs, stable. node, port: where ("" for the document itself). got, expected: in words.
+    fix: what to do. level: "error", "warning", or "unknown" (cannot be told before a model is here)."""
+
+    code: str
+    message: str
+    node: str = ""
+    port: str = ""
+    got: str = ""
+    expected: str = ""
+    fix: str = ""
+    level: str = "error"
+
+    def __str__(self) -> str:
+        where = f"{self.node}.{self.port}" if self.port else self.node
+        text = f"{where}: {self.message}" if where else self.message
+        return f"{text}. {self.fix}" if self.fix else text
+
+    def as_json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+class GraphError(ValueError):
+    """A graph that cannot be read, typed or run; `problems` holds every reason found."""
+
+    def __init__(self, problems: Iterable[Problem]):
+        self.problems = list(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Unreadable(GraphError):
+    """A file that is no graph at all: not there, not JSON, or not of this format."""
+
+
+def sentence(error: Exception) -> str:
+    """An exception as one line for people."""
+    text = " ".join(str(error).split())
+    return text or type(error).__name__

@@ -1,0 +1,227 @@
+"""Wiring: a document resolved into node types and wires, in topological order.
+
+Nothing here knows values or types; everything that can be wrong with names, links and order is found here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from ..catalog import NodeSpec, UnknownOp, find
+from .document import Document, NodeDoc
+from .problems import Problem
+
+_NOBODY: list[int] = []
+SCALARS = (str, int, float, bool, type(None))
+
+
+class Const:
+    """A literal in the file."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any):
+        self.value = value
+
+
+class Input:
+    """A wire from the graph's own input."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str):
+        self.name = name
+
+
+class Link:
+    """A wire from a node's output. producer: its index."""
+
+    __slots__ = ("producer", "output")
+
+    def __init__(self, producer: int, output: str):
+        self.producer = producer
+        self.output = output
+
+
+class Many:
+    """A list of wires."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: list):
+        self.items = items
+
+
+Wire = Const | Input | Link | Many
+
+
+@dataclass(slots=True)
+class Wiring:
+    """names, specs, wires: by node index, in the document's order; a spec is None where the op is unknown.
+    order: indices, producers first; nodes on a cycle are missing. followers: who reads a node, once a wire. unknown: why an op could not be found, by index."""
+
+    document: Document
+    names: list[str] = field(default_factory=list)
+    index: dict[str, int] = field(default_factory=dict)
+    specs: list[NodeSpec | None] = field(default_factory=list)
+    wires: list[dict[str, Wire]] = field(default_factory=list)
+    outputs: dict[str, Link] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)
+    followers: list[list[int]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unknown: dict[int, str] = field(default_factory=dict)
+
+    def links(self, index: int) -> list[tuple[str, Link]]:
+        """Every link into a node, through lists too."""
+        found = []
+        for port, wire in self.wires[index].items():
+            if type(wire) is Link:
+                found.append((port, wire))
+            elif type(wire) is Many:
+                found.extend((port, link) for link in flat(wire) if type(link) is Link)
+        return found
+
+    def ancestors(self, targets: list[int]) -> set[int]:
+        seen = set(targets)
+        stack = list(targets)
+        while stack:
+            for _, link in self.links(stack.pop()):
+                if link.producer not in seen:
+                    seen.add(link.producer)
+                    stack.append(link.producer)
+        return seen
+
+
+def flat(wire: Wire) -> list[Wire]:
+    """The leaves of a wire: lists opened up."""
+    leaves, stack = [], [wire]
+    while stack:
+        item = stack.pop()
+        if type(item) is Many:
+            stack.extend(reversed(item.items))
+        else:
+            leaves.append(item)
+    return leaves
+
+
+def wire(document: Document) -> Wiring:
+    """Resolve every name of a document. Never raises: what is wrong is in `problems` and `unknown`."""
+    wiring = Wiring(document)
+    wiring.names = list(document.nodes)
+    wiring.index = {name: i for i, name in enumerate(wiring.names)}
+    found: dict[tuple[str, int], NodeSpec | None] = {}
+    for i, node in enumerate(document.nodes.values()):
+        spec = found.get(node.op)
+        if spec is None:
+            try:
+                spec = found[node.op] = find(node.op)
+            except UnknownOp as error:
+                wiring.unknown[i] = str(error)
+        wiring.specs.append(spec)
+    for i, node in enumerate(document.nodes.values()):
+        wiring.wires.append(_node_wires(wiring, i, node))
+    for name, output in document.outputs.items():
+        link = _reference(wiring, "", name, output.source)
+        if type(link) is Link:
+            wiring.outputs[name] = link
+        elif link is not None:
+            wiring.problems.append(Problem("output-is-input", f"the output `{name}` is an input of the graph", fix="Wire a node's output to it."))
+    _sort(wiring)
+    return wiring
+
+
+def _node_wires(wiring: Wiring, index: int, node: NodeDoc) -> dict[str, Wire]:
+    name, spec = wiring.names[index], wiring.specs[index]
+    wires: dict[str, Wire] = {}
+    for port, value in node.inputs.items():
+        if spec is not None and port not in spec.inputs:
+            close = get_close_matches(port, spec.inputs, 1)
+            fix = f"Did you mean `{close[0]}`?" if close else f"Its inputs are {', '.join(spec.inputs) or 'none'}."
+            wiring.problems.append(Problem("no-such-port", f"`{spec.op}` has no input `{port}`", name, port, fix=fix))
+            continue
+        wire = _value(wiring, name, port, value)
+        if wire is not None:
+            wires[port] = wire
+    return wires
+
+
+def _value(wiring: Wiring, node: str, port: str, value: Any) -> Wire | None:
+    """What a value in the file means; None if it is wrong (and said so). Depth was bounded when reading."""
+    kind = type(value)
+    if kind is dict and len(value) == 1:
+        (key, inner), = value.items()
+        if key == "from" and type(inner) is str:
+            return _reference(wiring, node, port, inner)
+        if key == "value":
+            return Const(inner)
+        if key == "list" and type(inner) is list:
+            items = [_value(wiring, node, port, item) for item in inner]
+            return None if None in items else Many(items)
+    elif kind in SCALARS:
+        return Const(value)
+    shown = repr(value)[:60]
+    fix = 'Write a scalar, {"from": "node.port"}, {"list": [...]} or {"value": ...}.'
+    wiring.problems.append(Problem("bad-value", f"{shown} is no value", node, port, got=shown, fix=fix))
+    return None
+
+
+def _reference(wiring: Wiring, node: str, port: str, text: str) -> Link | Input | None:
+    source, _, output = text.partition(".")
+    producer = wiring.index.get(source)
+    if producer is not None:
+        spec = wiring.specs[producer]
+        if spec is None or output in spec.outputs:
+            return Link(producer, output)
+        close = get_close_matches(output, spec.outputs, 1)
+        fix = f"Did you mean `{source}.{close[0]}`?" if close else f"Its outputs are {', '.join(spec.outputs)}."
+        problem = Problem("no-such-output", f"`{source}` has no output `{output}`", node, port, got=text, fix=fix)
+    elif source == "input":
+        if output in wiring.document.inputs:
+            return Input(output)
+        close = get_close_matches(output, wiring.document.inputs, 1)
+        fix = f"Did you mean `input.{close[0]}`?" if close else "Add it to `inputs`."
+        problem = Problem("no-such-input", f"the graph has no input `{output}`", node, port, got=text, fix=fix)
+    else:
+        close = get_close_matches(source, wiring.index, 1)
+        fix = f"Did you mean `{close[0]}.{output}`?" if close else "Wire it to a node that exists, or remove it."
+        problem = Problem("dangling", f"it is wired to `{text}`, but there is no node `{source}`", node, port, got=text, fix=fix)
+    wiring.problems.append(problem)
+    return None
+
+
+def _sort(wiring: Wiring) -> None:
+    """Kahn's algorithm: linear, iterative, and independent of the order of the document's nodes."""
+    count = len(wiring.names)
+    waiting = [0] * count
+    followers: list[list[int]] = [_NOBODY] * count  # shared, so that a leaf costs no list
+    for i, wires in enumerate(wiring.wires):
+        for wire in wires.values():
+            for link in (wire,) if type(wire) is Link else flat(wire) if type(wire) is Many else ():
+                if type(link) is Link:
+                    waiting[i] += 1
+                    following = followers[link.producer]
+                    if following is _NOBODY:
+                        followers[link.producer] = [i]
+                    else:
+                        following.append(i)
+    order = [i for i in range(count) if not waiting[i]]
+    for i in order:  # grows while it is walked
+        for follower in followers[i]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                order.append(follower)
+    wiring.order, wiring.followers = order, followers
+    if len(order) < count:
+        wiring.problems.append(_cycle(wiring, waiting))
+
+
+def _cycle(wiring: Wiring, waiting: list[int]) -> Problem:
+    """Name one cycle, so that a person can see it."""
+    import networkx
+
+    edges = [(link.producer, i) for i, left in enumerate(waiting) if left for _, link in wiring.links(i) if waiting[link.producer]]
+    cycle = [wiring.names[a] for a, _ in networkx.find_cycle(networkx.DiGraph(edges))]
+    shown = " → ".join([*cycle[:8], "…" if len(cycle) > 8 else cycle[0]])
+    return Problem("cycle", f"these nodes wait for each other: {shown}", cycle[0], fix="Remove one of the wires.")
