@@ -87,7 +87,7 @@ def _tree(value: Any, buffers: list[Any]) -> Any:
         return value if len(value) <= INLINE else (BYTES, _add(value, buffers))
     if isinstance(value, pathlib.Path):
         return (PATH, str(value))
-    if getattr(kind, "is_socket", False):
+    if getattr(kind, "is_socket", False) is True:  # a Path has a method of that name
         return _socket_tree(value, buffers)
     top = kind.__module__.partition(".")[0]
     if top == "numpy":
@@ -229,7 +229,7 @@ def nbytes(value: Any) -> int:
         return 56 + 8 * len(value) + sum(map(nbytes, value))
     if kind is dict:
         return 64 + sum(100 + nbytes(k) + nbytes(v) for k, v in value.items())
-    if getattr(kind, "is_socket", False):
+    if getattr(kind, "is_socket", False) is True:  # a Path has a method of that name
         return 64 + sum(map(nbytes, vars(value).values()))
     if hasattr(value, "untyped_storage"):
         return 64 + _storage_bytes(value)

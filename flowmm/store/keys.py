@@ -58,7 +58,7 @@ def _canonical(value: Any) -> bytes:
         return record(b"b", value)
     if isinstance(value, pathlib.PurePath):
         return record(b"p", str(value).encode("utf-8", "surrogatepass"))
-    if getattr(kind, "is_socket", False):
+    if getattr(kind, "is_socket", False) is True:  # a Path has a method of that name
         return _socket(value)
     module = kind.__module__.partition(".")[0]
     if module == "numpy":
