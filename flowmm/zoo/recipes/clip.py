@@ -130,7 +130,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     tokenizer = tokens.build()
     model = build(tokenizer).to(device)
     average = training.Average({"clip": model}, 0.998)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=0.02)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
     saved, step, spent = out / "clip.pt", 0, 0.0
     if resume and saved.exists():
         state = training.load_checkpoint(saved, average, optimizer)

@@ -39,7 +39,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     rng = np.random.default_rng(1)
     codec = build().to(device)
     average = training.Average({"codec": codec}, 0.995)
-    optimizer = torch.optim.AdamW(codec.parameters(), lr=PEAK, betas=(0.9, 0.99))
+    optimizer = torch.optim.AdamW(codec.parameters(), lr=PEAK, betas=(0.9, 0.99), fused=True)
     saved, step, spent = out / "codec.pt", 0, 0.0
     if resume and saved.exists():
         state = training.load_checkpoint(saved, average, optimizer)

@@ -157,7 +157,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     text, unet = build_text(tokenizer).to(device), build_unet().to(device, memory_format=torch.channels_last)
     average = training.Average({"unet": unet, "text": text}, 0.999)
     parameters = [*unet.parameters(), *text.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=PEAK, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(parameters, lr=PEAK, weight_decay=0.01, fused=True)
     saved, step, spent = out / "sd.pt", 0, 0.0
     if resume and saved.exists():
         state = training.load_checkpoint(saved, average, optimizer)

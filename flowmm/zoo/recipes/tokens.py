@@ -74,7 +74,6 @@ def reword(text: str, rng: np.random.Generator) -> str:
         return text.replace("large", "big").replace("small", "little")
     if chance < 0.37:
         letters = "".join(chr(97 + code) for code in rng.integers(0, 26, size=rng.integers(2, 5)))
-        parts = text.split()
-        parts.insert(int(rng.integers(len(parts) + 1)), letters)
-        return " ".join(parts)
+        article, rest = text.split(" ", 1)
+        return (f"{letters} {text}", f"{article} {letters} {rest}", f"{text} {letters}")[rng.integers(3)]
     return text

@@ -129,7 +129,9 @@ def load_checkpoint(path: Path, average: Average, optimizer: torch.optim.Optimiz
             kept.copy_(saved)
     average.updates = whole["updates"]
     if optimizer is not None:
-        optimizer.load_state_dict(whole["optimizer"])
+        # The moments come from the checkpoint, the settings from the recipe as it is now.
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict(whole["optimizer"] | {"param_groups": groups})
     return whole["state"]
 
 
