@@ -91,10 +91,14 @@ class Runtime:
             self.disk.close()
 
 
-@cache
-def default_runtime(device: str = "cpu") -> Runtime:
+def default_runtime(device: str = "auto") -> Runtime:
     """The process's own runtime for a device, made on first use; its cache lies in the home folder."""
-    return Runtime(device)
+    return _default(choose_device(device), home())
+
+
+@cache
+def _default(device: str, folder: Path) -> Runtime:
+    return Runtime(device, cache=folder / "cache")
 
 
 def available_cores() -> int:
@@ -111,6 +115,16 @@ def total_memory() -> int:
         except (OSError, ValueError):
             continue
     return min(sizes)
+
+
+def choose_device(wanted: str = "auto") -> str:
+    """"auto" becomes the first GPU if the machine has one and torch is built for it, else the CPU; found without torch."""
+    if wanted != "auto":
+        return wanted
+    from importlib import metadata
+
+    cards = list(Path("/proc/driver/nvidia/gpus").glob("*"))
+    return "cuda:0" if cards and "+cpu" not in metadata.version("torch") else "cpu"
 
 
 @cache

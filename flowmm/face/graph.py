@@ -154,12 +154,19 @@ class Graph:
         from ..engine.runtime import default_runtime
         from .result import Result
 
-        runtime = runtime or default_runtime(device or "cpu")
+        runtime = runtime or default_runtime(device or "auto")
         targets = targets if targets is not None else self._targets(only)
         needed = self.wiring.ancestors([link.producer for link in targets.values()])
         program, given = self._program(runtime.numeric, inputs, needed)
         run = Run(runtime, program, given, targets, listener, priority)
         return run, lambda values: Result(self, dict(inputs), values, run)
+
+    def explainable(self, node: str, inputs: Mapping[str, Any], runtime: Runtime) -> tuple[Program, dict, int]:
+        """What engine.why needs to explain a node. Raises GraphError."""
+        index = self.wiring.index.get(node)
+        if index is None:
+            raise GraphError([Problem("no-such-node", f"there is no node `{node}` in this graph", fix=f"There are {', '.join(self.wiring.names)}.")])
+        return (*self._program(runtime.numeric, inputs, self.wiring.ancestors([index])), index)
 
     def _spawn(self, inputs: Mapping[str, Any], listener: Callable[[Event], None]) -> tuple[Run, threading.Thread]:
         from ..catalog import Cancelled

@@ -1,0 +1,135 @@
+"""`flowmm run GRAPH`: a command made from the graph, each input an option with its type and help."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..graph.check import UNSET
+from ..graph.problems import GraphError, Problem
+from ..graph.signature import Parameter
+from ..sockets import Image, Text
+from ..sockets.types import Choice, ListOf, Plain, Socket, Type, Union
+from .graph import Graph
+
+INPUTS = "Inputs of the graph"
+RUNNING = "Running"
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="The folder for the outputs; made if needed.", rich_help_panel=RUNNING)]
+Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="An input by name, as JSON or plain text; the only way "
+                "for one named like an option of run.", rich_help_panel=RUNNING)]  # fmt: skip
+Only = Annotated[list[str], typer.Option("--only", metavar="OUTPUT", help="Compute this output only.", rich_help_panel=RUNNING)]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 …; auto takes a GPU if there is one.", rich_help_panel=RUNNING)]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads for one operation; 0 takes all cores.", rich_help_panel=RUNNING)]
+Separate = Annotated[bool, typer.Option("--separate", help="Run nodes in a process of their own.", rich_help_panel=RUNNING)]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache on disk.", rich_help_panel=RUNNING)]
+NoEmbed = Annotated[bool, typer.Option("--no-embed", help="Leave graph and inputs out of PNG files.", rich_help_panel=RUNNING)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=RUNNING)]
+
+OPTIONS: dict[str, tuple[Any, Any]] = {
+    "out": (Out, Path("out")), "set": (Set, []), "only": (Only, []), "device": (Device, "auto"), "threads": (Threads, 0),
+    "separate": (Separate, False), "no_cache": (NoCache, False), "no_embed": (NoEmbed, False), "quiet": (Quiet, False),
+}  # fmt: skip
+
+
+def run_command(graph: Graph, arguments: list[str]) -> None:
+    """Parse the arguments as this graph's options and run it. Raises GraphError, NodeFailed, Cancelled."""
+
+    def command(**given: Any) -> None:
+        options = {name: given.pop(name) for name in OPTIONS}
+        inputs = {name: _given(value) for name, value in given.items() if value is not None and value != []}
+        inputs.update(settings(options["set"]))
+        _run(graph, inputs, options)
+
+    parameters = {name: parameter for name, parameter in graph.inputs.items() if name not in OPTIONS and name != "help"}
+    command.__doc__ = f"{graph.title}\n\n{graph.about}".strip()
+    signature = [_option(parameter) for parameter in parameters.values()]
+    signature += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint) for name, (hint, default) in OPTIONS.items()]
+    command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in signature}
+    app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    app.command()(command)
+    typer.main.get_command(app).main(arguments, prog_name=f"flowmm run {graph.name}", standalone_mode=True)
+
+
+def settings(pairs: list[str]) -> dict[str, Any]:
+    """NAME=VALUE pairs; a value is JSON if it reads as JSON, else text."""
+    found = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise GraphError([Problem("bad-option", f"--set {pair} has no =", fix="Write --set NAME=VALUE.")])
+        try:
+            found[name] = json.loads(text)
+        except (ValueError, RecursionError):
+            found[name] = text
+    return found
+
+
+def _option(parameter: Parameter) -> inspect.Parameter:
+    """One graph input as an option. Bounds and choices are checked by the graph itself, so every face says the same."""
+    kind, several = _python_type(parameter.type)
+    shown = parameter.default
+    help_ = [parameter.help.rstrip(".") + "." if parameter.help else ""]
+    if isinstance(parameter.type, Choice):
+        help_.append(f"One of {', '.join(map(str, parameter.type.values))}.")
+    if parameter.port.between:
+        help_.append(f"{parameter.port.between}.")
+    if shown is not UNSET and shown is not None:
+        help_.append(f"[default: {json.dumps(shown, ensure_ascii=False)}]")
+    elif shown is UNSET:
+        help_.append("[must be given]")
+    flag = "--" + parameter.name.replace("_", "-")
+    names = [flag + "/--no-" + flag[2:]] if kind is bool else [flag] + ([f"--{parameter.name}"] if "_" in parameter.name else [])
+    option = typer.Option(*names, help=" ".join(filter(None, help_)).replace("[", "\\["), metavar=None if kind is bool else _metavar(parameter.type),
+                          show_default=False, rich_help_panel=INPUTS)  # fmt: skip
+    hint = list[kind] if several else kind | None
+    return inspect.Parameter(parameter.name, inspect.Parameter.KEYWORD_ONLY, default=[] if several else None, annotation=Annotated[hint, option])
+
+
+def _python_type(type_: Type) -> tuple[type, bool]:
+    """What the command line parses an input as, and whether it may be given several times."""
+    members = type_.members if isinstance(type_, Union) else (type_,)
+    if any(isinstance(m, ListOf) or (isinstance(m, Socket) and m.cls in (Text, Image)) for m in members):
+        return str, True
+    plain = [m.cls for m in members if isinstance(m, Plain) and m.cls in (int, float, bool)]
+    if len(members) == len([m for m in members if isinstance(m, Plain)]) and plain:
+        return (float if float in plain else plain[0]), False
+    if any(isinstance(m, Socket) and m.cls.__name__ == "Seed" for m in members):
+        return int, False
+    return str, False
+
+
+def _metavar(type_: Type) -> str:
+    members = [m for m in (type_.members if isinstance(type_, Union) else (type_,)) if str(m) != "None"]
+    return "|".join(dict.fromkeys(str(m).upper() if not isinstance(m, Choice) else "CHOICE" for m in members))
+
+
+def _given(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _run(graph: Graph, inputs: dict[str, Any], options: dict[str, Any]) -> None:
+    from ..engine.runtime import Runtime, choose_device
+    from .progress import watching
+    from .tables import show
+
+    arguments = {"cache": None} if options["no_cache"] else {}
+    runtime = Runtime(choose_device(options["device"]), separate=options["separate"], threads=options["threads"], **arguments)
+    try:
+        with watching(graph.title, options["quiet"]) as listener:
+            result = graph.run(inputs, only=options["only"] or None, runtime=runtime, listener=listener)
+        files = result.save(options["out"], embed=not options["no_embed"])
+    finally:
+        runtime.close()
+    for name, value in result.items():
+        show(name, value)
+    for path in files:
+        print(path)
+    cached = "from the cache" if not result.executed else f"{result.executed} node{'s' * (result.executed > 1)} ran"
+    print(f"{result.seconds:.2f} s, {cached}", file=sys.stderr)
