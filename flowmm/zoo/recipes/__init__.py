@@ -9,7 +9,7 @@ from importlib import import_module
 from types import ModuleType
 
 # name -> minutes on one thread that reach the figures in weights/README.md
-RECIPES = {"codec": 24, "sd": 90, "clip": 18}
+RECIPES = {"codec": 24, "sd": 90, "clip": 36}
 
 
 def recipe(name: str) -> ModuleType:

@@ -167,7 +167,7 @@ def contrast(model: CLIPModel, tokenizer: CLIPTokenizer, rng: np.random.Generato
     Shape is learned only where it is easy at first: centred single things, then growing jitter, then two things.
     """
     ripe = fraction > 0.15
-    groups = [quadruple(rng, 0.35 if ripe else 0.0, min(3.0, 36 * fraction)) for _ in range(QUADRUPLES)]
+    groups = [quadruple(rng, 0.6 if ripe else 0.0, min(3.0, 36 * fraction)) for _ in range(QUADRUPLES)]
     scenes = [scene for group, _ in groups for scene in group]
     captions = [text for _, group in groups for text in group]
     views, told = [world.views(scene) for scene in scenes], [world.parse(text) for text in captions]
