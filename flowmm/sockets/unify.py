@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from .spaces import Space
-from .types import Choice, ListOf, NONE, Plain, Socket, Type, Union, Var, flatten, is_subclass, one_of
+from .types import NONE, Choice, ListOf, Plain, Socket, Type, Union, Var, flatten, is_subclass, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Bindings:
             first = None
             # Variables last: None fits T | None as None, and does not make T optional.
             for member in sorted(target.members, key=lambda member: isinstance(member, Var)):
-                conflict = self._try(lambda: self.fit(source, member, origin))
+                conflict = self._try(lambda member=member: self.fit(source, member, origin))
                 if conflict is None:
                     return None
                 related = isinstance(source, Socket) and isinstance(member, Socket) and source.cls is member.cls

@@ -78,7 +78,7 @@ def _tree(value: Any, buffers: list[Any]) -> Any:
     if kind in _AS_IS:
         return value
     if kind is int:
-        return value if -(2**63) <= value < 2**64 else (INT, "%x" % value)
+        return value if -(2**63) <= value < 2**64 else (INT, f"{value:x}")
     if kind is tuple or kind is list:
         return (TUPLE if kind is tuple else LIST, *[_tree(item, buffers) for item in value])
     if kind is dict:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +84,11 @@ class DiskTier:
     def contains(self, key: bytes) -> bool:
         """Whether the index has the key. The entry may still turn out damaged: only get knows."""
         return key in self._writer.pending or bool(self._read(lambda index: index.contains(key)))
+
+    def contains_many(self, keys: list[bytes]) -> set[bytes]:
+        """Those of the keys the index has; one query for hundreds of keys."""
+        pending = self._writer.pending
+        return {key for key in keys if key in pending} | (self._read(lambda index: index.contains_many(keys)) or set())
 
     def put(self, key: bytes, outputs: tuple | list[Encoded], seconds: float, op: str, recipe: dict[str, Any]) -> bool:
         """Queue an entry and return at once, unless half a gigabyte already waits; False if it cannot be stored.
@@ -186,7 +190,7 @@ class DiskTier:
                         return None
                     self._reader = Index(self._writer.path, create=False)
                 return query(self._reader)
-            except (sqlite3.Error, OSError) as caught:
+            except indexes.FAILURES as caught:
                 error = caught
                 self._close_reader()
         if indexes.is_damage(error):

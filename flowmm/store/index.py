@@ -22,27 +22,39 @@ SCHEMA_VERSION = 1
 APPLICATION = 0x666C6F77  # "flow": what tells our file from another program's
 BUSY_SECONDS = 10.0  # how long to wait for another process's transaction
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+NO_RIGHTS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)  # the last where a damaged name stands in SQLite's own message
 
 # An entry's rank is ln(seconds saved per byte) + last use / FADING: unused for one FADING, an entry counts e times less.
 # It only compares entries with each other, so it never has to be written again as time passes.
 FADING = 3 * 86400.0
 ROW_BYTES = 512  # what the row itself takes, about
 
-_SCHEMA = f"""
+# data is null where the entry has a file of its own; it is last, so that reading the rest never touches it.
+_SCHEMA = (
+    """CREATE TABLE entry (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, op TEXT NOT NULL, seconds REAL NOT NULL, bytes INTEGER NOT NULL,
+    created REAL NOT NULL, used REAL NOT NULL, hits INTEGER NOT NULL, rank REAL NOT NULL, recipe BLOB NOT NULL, data BLOB
+)""",
+    "CREATE INDEX by_rank ON entry (rank)",
+    "CREATE INDEX by_op ON entry (op, created)",
+    "CREATE TABLE total (entries INTEGER NOT NULL, bytes INTEGER NOT NULL)",
+    """CREATE TRIGGER added AFTER INSERT ON entry BEGIN
+    UPDATE total SET entries = entries + 1, bytes = bytes + new.bytes; END""",
+    """CREATE TRIGGER removed AFTER DELETE ON entry BEGIN
+    UPDATE total SET entries = entries - 1, bytes = bytes - old.bytes; END""",
+    """CREATE TRIGGER changed AFTER UPDATE OF bytes ON entry BEGIN
+    UPDATE total SET bytes = bytes + new.bytes - old.bytes; END""",
+)
+_CREATE = f"""
+PRAGMA auto_vacuum = incremental;
+PRAGMA journal_mode = wal;
+BEGIN IMMEDIATE;
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {SCHEMA_VERSION};
-CREATE TABLE entry (
-    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, op TEXT NOT NULL, seconds REAL NOT NULL, bytes INTEGER NOT NULL,
-    created REAL NOT NULL, used REAL NOT NULL, hits INTEGER NOT NULL, rank REAL NOT NULL, recipe BLOB NOT NULL,
-    data BLOB  -- null where the entry has a file of its own; last, so that reading the rest never touches it
-);
-CREATE INDEX by_rank ON entry (rank);
-CREATE INDEX by_op ON entry (op, created);
-CREATE TABLE total (entries INTEGER NOT NULL, bytes INTEGER NOT NULL);
+{"; ".join(_SCHEMA)};
 INSERT INTO total VALUES (0, 0);
-CREATE TRIGGER added AFTER INSERT ON entry BEGIN UPDATE total SET entries = entries + 1, bytes = bytes + new.bytes; END;
-CREATE TRIGGER removed AFTER DELETE ON entry BEGIN UPDATE total SET entries = entries - 1, bytes = bytes - old.bytes; END;
-CREATE TRIGGER changed AFTER UPDATE OF bytes ON entry BEGIN UPDATE total SET bytes = bytes + new.bytes - old.bytes; END;
+COMMIT;
 """
 
 _COLUMNS = "key, op, seconds, bytes, created, used, hits, rank, recipe, data"
@@ -88,10 +100,10 @@ class NewRow:
 
 
 class Index:
-    """One connection; not for two threads at once. Every method may raise sqlite3.Error."""
+    """One connection; not for two threads at once. Every method may raise one of FAILURES."""
 
     def __init__(self, path: Path, create: bool) -> None:
-        """Open the file; with create, make it where it is missing. Raises sqlite3.Error, Alien."""
+        """Open the file; with create, make it where it is missing. Raises one of FAILURES, Alien among them."""
         self.path = path
         if create:
             with exclusive(path.with_suffix(".lock")):  # switching to WAL does not wait for other processes
@@ -103,8 +115,8 @@ class Index:
     def _open(self, mode: str) -> sqlite3.Connection:
         try:
             return self._connect(f"mode={mode}", mode == "rwc")
-        except sqlite3.OperationalError:
-            if mode == "rwc" or os.access(self.path.parent, os.W_OK):
+        except sqlite3.OperationalError as error:
+            if mode == "rwc" or _code(error) not in NO_RIGHTS:
                 raise
             # A folder that we may only read: SQLite wants to write beside the file unless told that nobody does.
             return self._connect("mode=ro&immutable=1", False)
@@ -112,16 +124,15 @@ class Index:
     def _connect(self, options: str, create: bool) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?{options}"
         connection = sqlite3.connect(uri, BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+        connection.text_factory = lambda text: text.decode(errors="replace")  # damaged text is no reason to fail
         try:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if not tables and create:
-                connection.executescript(
-                    f"PRAGMA auto_vacuum = incremental; PRAGMA journal_mode = wal; BEGIN IMMEDIATE; {_SCHEMA} COMMIT;"
-                )
-            elif tables and (application, version) != (APPLICATION, SCHEMA_VERSION):
-                raise Alien("not a flowmm cache")
+            statements = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+            if not statements and create:
+                connection.executescript(_CREATE)
+            elif statements and (application, version, statements) != (APPLICATION, SCHEMA_VERSION, set(_SCHEMA)):
+                raise Alien("not the tables of a flowmm cache")
             # A crash of this process loses nothing committed; a power cut may lose the last batches, never the order.
             connection.execute("PRAGMA synchronous = normal")
         except BaseException:
@@ -139,6 +150,7 @@ class Index:
 
     def sound(self) -> bool:
         """SQLite's own check of the whole file."""
+        self.total()
         return self._connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
 
     # Reading
@@ -149,6 +161,14 @@ class Index:
 
     def contains(self, key: bytes) -> bool:
         return self._connection.execute("SELECT 1 FROM entry WHERE key = ?", (key,)).fetchone() is not None
+
+    def contains_many(self, wanted: list[bytes]) -> set[bytes]:
+        found: set[bytes] = set()
+        for start in range(0, len(wanted), 500):  # SQLite bounds the number of parameters
+            some = wanted[start : start + 500]
+            rows = self._connection.execute(f"SELECT key FROM entry WHERE key IN ({','.join('?' * len(some))})", some)
+            found.update(key for (key,) in rows)
+        return found
 
     def rows(self, limit: int, op: str | None = None) -> list[Row]:
         """The most recent entries, of one op or of all."""
@@ -175,7 +195,10 @@ class Index:
 
     def total(self) -> tuple[int, int]:
         """(entries, bytes)."""
-        return self._connection.execute("SELECT entries, bytes FROM total").fetchone()
+        row = self._connection.execute("SELECT entries, bytes FROM total").fetchone()
+        if row is None or not all(isinstance(number, int) for number in row):
+            raise Alien("its totals are gone")
+        return row
 
     def figures(self) -> dict[str, Any]:
         """Totals for people; reads every row."""
@@ -273,7 +296,12 @@ def exclusive(path: Path) -> Iterator[None]:
 
 def is_damage(error: Exception) -> bool:
     """Whether the file itself is at fault, so that only a fresh one helps."""
-    return isinstance(error, Alien) or getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE
+    return isinstance(error, (Alien, UnicodeDecodeError)) or _code(error) in DAMAGE
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary result code; 0 for an error that is Python's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def move_aside(path: Path) -> Path:

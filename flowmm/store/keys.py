@@ -102,12 +102,31 @@ def plain_array(value: Any) -> Any:
     if type(value) not in (numpy.ndarray, numpy.memmap) and not isinstance(value, numpy.generic):
         raise TypeError(f"a numpy {type(value).__name__} has no content digest; give a plain array")
     array = numpy.asarray(value)
-    if array.dtype.hasobject:
-        raise TypeError("an array of Python objects has no content digest")
-    if not hasattr(array.dtype, "str") or array.dtype.kind == "T":
+    if not _bytes_say_all(array.dtype):
         raise TypeError(f"an array of {array.dtype} has no content digest")
     # ascontiguousarray would give a scalar a dimension.
-    return numpy.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+    array = numpy.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+    return array if array.dtype.names is None else _without_padding(array)
+
+
+def _bytes_say_all(dtype: Any) -> bool:
+    """Not so for Python objects, strings of any length, and extended floats, whose padding is random."""
+    if dtype.subdtype is not None:
+        return _bytes_say_all(dtype.subdtype[0])
+    if dtype.names is not None:
+        return all(_bytes_say_all(dtype[name]) for name in dtype.names)
+    return not dtype.hasobject and dtype.kind != "T" and dtype.char not in "gG"
+
+
+def _without_padding(records: Any) -> Any:
+    """The same records with zeros between their fields, where memory holds what happened to be there."""
+    import numpy
+
+    clean = numpy.zeros(records.shape, records.dtype)
+    for name in records.dtype.names:
+        part = records[name]
+        clean[name] = part if part.dtype.names is None else _without_padding(part)
+    return clean
 
 
 def array_bytes(array: Any) -> Any:
@@ -129,7 +148,10 @@ def tensor_bytes(tensor: Any) -> Any:
     """The raw bytes of what plain_tensor gave, whatever its dtype (numpy knows no bfloat16); no copy."""
     import torch
 
-    return tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b""
+    if not tensor.numel():
+        return b""
+    # torch calls one item contiguous whatever its stride, but views it as bytes only with stride 1.
+    return tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8).numpy().data
 
 
 def _tensor_record(tag: bytes, dtype: str, shape: tuple[int, ...], data: Any) -> bytes:

@@ -94,8 +94,7 @@ def write(path: Path, pieces: list[Any]) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}-{next(_counter)}.tmp")
     try:
         with open(temporary, "xb") as file:
-            for piece in pieces:
-                file.write(piece)
+            file.writelines(pieces)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

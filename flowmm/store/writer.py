@@ -160,7 +160,7 @@ class Writer:
                 batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
             try:
                 self._run(batch)
-            except Exception as error:  # a bug must not hang everyone who waits for this thread
+            except Exception as error:  # noqa: BLE001 - a bug must not hang everyone who waits for this thread
                 self._lost(batch, error)
             with self._lock:
                 self._finished += len(batch)
@@ -177,7 +177,7 @@ class Writer:
         jobs = [job for job in batch if not isinstance(job, Call)]
         try:
             self._store(jobs)
-        except (sqlite3.Error, OSError) as error:
+        except indexes.FAILURES as error:
             self._close_index()
             if indexes.is_damage(error):
                 self._again(jobs)
@@ -186,7 +186,7 @@ class Writer:
         for call in calls:
             try:
                 call.action()
-            except (sqlite3.Error, OSError) as error:
+            except indexes.FAILURES as error:
                 self._close_index()
                 self._lost([], error)
 
@@ -194,7 +194,7 @@ class Writer:
         try:
             self.recover()
             self._store(jobs)
-        except (sqlite3.Error, OSError) as error:
+        except indexes.FAILURES as error:
             self._close_index()
             self._lost(jobs, error)
 
@@ -244,7 +244,7 @@ class Writer:
                 objects.name_of(self.objects, key).unlink()
 
     def index(self) -> Index:
-        """The open index, made where it is missing. Raises sqlite3.Error, OSError."""
+        """The open index, made where it is missing. Raises one of index.FAILURES."""
         if self._index is not None and not self._index.current():
             self._close_index()
         if self._index is None:
@@ -253,7 +253,7 @@ class Writer:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._index = Index(self.path, create=True)
-            except (sqlite3.Error, OSError) as error:
+            except indexes.FAILURES as error:
                 if not indexes.is_damage(error):
                     self._retry_at = time.monotonic() + RETRY
                 raise
@@ -273,7 +273,7 @@ class Writer:
                 with contextlib.closing(Index(self.path, create=False)) as index:
                     if index.sound():
                         return
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if not indexes.is_damage(error):
                     raise
             aside = indexes.move_aside(self.path)

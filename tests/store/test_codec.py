@@ -28,7 +28,7 @@ def through_bytes(value):
     return unpack(b"key", bytearray(data))[0].decode()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(values)
 def test_every_value_comes_back_with_its_digest_and_its_types(value):
     for back in (encode(value).decode(), through_bytes(value)):
