@@ -136,6 +136,14 @@ def graphs(as_json: AsJson = False) -> None:
 
 
 @app.command(rich_help_panel="Graphs")
+def demo(out: Annotated[Path, typer.Option("--out", "-o", help="The folder for pictures and page.")] = Path("demo")) -> None:
+    """Run every shipped graph on the embedded models, and make a page of what they answer."""
+    from .face.demo import demo as run_all
+
+    sys.exit(0 if run_all(out) else 1)
+
+
+@app.command(rich_help_panel="Graphs")
 def schema() -> None:
     """Print the JSON Schema of the graph format."""
     from .graph.document import schema as make

@@ -1,0 +1,29 @@
+# make demo: see every saved graph at work.  make test: run the tests.
+# TORCH chooses the build, for example: make test TORCH=torch==2.13.0
+
+PYTHON ?= python3
+TORCH ?= torch>=2.6
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test bench clean
+
+demo: $(VENV)/ready
+	$(BIN)/flowmm demo --out demo
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest
+
+# Speed, compared in one run with what a user would pick instead. Never part of the tests: machines are shared and noisy.
+bench: $(VENV)/ready
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-group-by=group
+
+# torch first, and exactly the one asked for: what follows then keeps it.
+$(VENV)/ready: pyproject.toml setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check "$(TORCH)"
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo out build dist *.egg-info

@@ -1,0 +1,70 @@
+"""`flowmm demo`: every shipped graph, run on the embedded models, on one page to look at."""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+import time
+from html import escape
+from pathlib import Path
+
+from ..catalog import Cancelled
+from ..engine.workers.base import NodeFailed
+from ..graph.problems import GraphError
+from ..sockets import Image
+from .draw import svg
+from .find import load, shipped
+from .graph import Graph
+from .result import Result
+
+STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;color:#222;background:#fafafa}
+section{background:#fff;border:1px solid #ddd;border-radius:10px;padding:1rem 1.5rem;margin:1.5rem 0}
+img{image-rendering:pixelated;border-radius:4px;max-width:100%}figure{display:inline-block;margin:0 1rem 1rem 0;vertical-align:top}
+figcaption,small{color:#666}td,th{padding:.2rem .6rem;text-align:right}details{overflow-x:auto}.failed{color:#b00020}"""
+SMALLEST = 256  # pixels: pictures of small models are enlarged by whole factors to be looked at
+
+
+def demo(out: Path) -> bool:
+    """Run all shipped graphs into out/<graph>/ and write out/index.html. Whether all of them ran."""
+    out.mkdir(parents=True, exist_ok=True)
+    sections, fine = [], True
+    for path in sorted(shipped().glob("*.json")):
+        started = time.perf_counter()
+        graph = load(path)
+        try:
+            result = graph.run({})
+        except (GraphError, NodeFailed, Cancelled) as error:
+            fine = False
+            print(f"{graph.name:<16} did not run: {error}", file=sys.stderr)
+            sections.append(_section(graph, f'<p class="failed">{escape(str(error))}</p>'))
+            continue
+        files = result.save(out / graph.name)
+        print(f"{graph.name:<16} {time.perf_counter() - started:5.1f} s  {', '.join(str(f) for f in files)}")
+        sections.append(_section(graph, _shown(result)))
+    page = out / "index.html"
+    page.write_text(f'<!doctype html><html lang="en"><meta charset="utf-8"><title>flowmm demo</title><style>{STYLE}</style>'
+                    f"<h1>flowmm: every saved graph, on the embedded models</h1>{''.join(sections)}</html>\n", "utf-8")  # fmt: skip
+    print(f"\nThe pictures are in {out}/; all on one page: {page}")
+    return fine
+
+
+def _section(graph: Graph, body: str) -> str:
+    about = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in graph.about.split("\n\n")[:2])
+    return f"<section><h2>{escape(graph.title)}</h2>{about}{body}<details><summary>The graph</summary>{svg(graph)}</details></section>"
+
+
+def _shown(result: Result) -> str:
+    blocks = []
+    for name, value in result.items():
+        if isinstance(value, Image):
+            buffer = io.BytesIO()
+            value.sheet(SMALLEST).save(buffer, "PNG")
+            body = f'<img alt="{escape(name)}" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+        elif hasattr(value, "_repr_html_"):
+            body = value._repr_html_()
+        else:
+            body = f"<pre>{escape(str(value))}</pre>"
+        blocks.append(f"<figure>{body}<figcaption>{escape(name)}</figcaption></figure>")
+    inputs = ", ".join(f"{p.name} = {p.default!r}" for p in result.graph.inputs.values())
+    return f"{''.join(blocks)}<br><small>{escape(inputs)} · {result.seconds:.2f} s</small>"
