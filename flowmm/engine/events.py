@@ -57,8 +57,8 @@ class Reporter:
         if step < steps and now - self._last.get(node, 0.0) < INTERVAL:
             return
         self._last[node] = now
-        elapsed = now - self._started.get(node, now)
-        eta = elapsed / step * (steps - step) if step else None
+        elapsed = now - self._started.setdefault(node, now)
+        eta = elapsed / step * (steps - step) if step and elapsed else None
         self.send("progress", node=node, step=step, steps=steps, eta=eta)
         if preview is not None and step < steps:
             self.send("preview", node=node, image=preview() if callable(preview) else preview)

@@ -163,11 +163,12 @@ class Program:
                 else:
                     pieces.append(constant + identity[output])
             else:
-                pieces.append(constant + self._dynamic_record(i, source, identities, digests))
+                pieces.append(constant + self.wire_record(i, source, identities, digests))
         pieces.append(self.tails[i])
         return blake2b(b"".join(pieces), digest_size=SIZE).digest()
 
-    def _dynamic_record(self, i: int, wire: Wire, identities: list, digests: Mapping) -> bytes:
+    def wire_record(self, i: int, wire: Wire, identities: list, digests: Mapping) -> bytes:
+        """What a wire adds to its reader's key, after the port's record."""
         if type(wire) is Input:
             found = digests.get((i, wire.name))
             return VALUE + found if found is not None else b"?"
@@ -175,7 +176,7 @@ class Program:
             return VALUE + digest(wire.value)
         if type(wire) is Link:
             return self.piece(wire, identities)
-        items = [self._dynamic_record(i, item, identities, digests) for item in wire.items]
+        items = [self.wire_record(i, item, identities, digests) for item in wire.items]
         return record(b"l", b"".join(items))
 
     def piece(self, link: Link, identities: list) -> bytes:
@@ -201,7 +202,7 @@ class Program:
                 found["ports"][name] = [short(value), h(VALUE, digest(value)).hex()]
             else:
                 text = short(given.get((i, wire.name))) if type(wire) is Input else self._source(wire)
-                found["ports"][name] = [text, h(self._dynamic_record(i, wire, identities, digests)).hex()]
+                found["ports"][name] = [text, h(self.wire_record(i, wire, identities, digests)).hex()]
         return found
 
     def _source(self, wire: Wire) -> str:
@@ -212,5 +213,5 @@ class Program:
 
 def short(value: Any) -> str:
     """A value in at most 60 characters."""
-    text = " ".join(str(value).split()) if getattr(value, "is_socket", False) else repr(value)
+    text = " ".join(str(value).split()) if getattr(value, "is_socket", None) is True else repr(value)
     return text if len(text) <= 60 else text[:57] + "…"

@@ -16,13 +16,13 @@ from typing import Any
 
 from ..catalog import Branch, Cancelled, Context
 from ..graph.problems import sentence
-from ..graph.wiring import Const, Input, Link, Many, Wire
+from ..graph.wiring import Const, Input, Link, Many, Wire, flat
 from ..store.codec import Encoded
 from ..store.keys import SIZE, VALUE, digest
 from ..store.memory import MISSING
 from .events import Event, Reporter
 from .program import Identity, Program
-from .workers.base import NodeFailed, Task, call
+from .workers.base import NodeFailed, Task, WorkerLost, call
 
 NEW, ASKED, RUNNING, HAVE = range(4)
 KEEP_SECONDS = 0.010  # an intermediate that cost less is computed again rather than written to disk
@@ -53,7 +53,7 @@ class Run:
         self.uses = [0] * count  # consumers that will still read the value
         self.consumers: dict[int, list[int]] = {}
         self.unkeyed: dict[int, int] = {}  # needed nodes without a key: how many producers lack an identity
-        self.branch: dict[int, tuple[int, int]] = {}  # a switch that chose: the node and output it stands for
+        self.branch: dict[int, tuple[Wire, tuple[int, ...]]] = {}  # a switch that chose: what it stands for, and the nodes that make it
         self.adopters: dict[int, list[int]] = {}  # switches waiting for the identity of what they stand for
         self.twin: dict[int, int] = {}  # a node whose key another node of this run already computes
         self.by_key: dict[bytes, int] = {}
@@ -188,7 +188,7 @@ class Run:
     def _sources(self, i: int) -> tuple[int, ...]:
         """The nodes whose values a node needs to have its own."""
         if i in self.branch:
-            return self.branch[i][:1]
+            return self.branch[i][1]
         return (self.twin[i],) if i in self.twin else self.program.producers[i]
 
     def _from_disk(self, key: bytes) -> tuple | None:
@@ -227,9 +227,9 @@ class Run:
     def _start(self, i: int) -> None:
         program, runtime = self.program, self.runtime
         if i in self.branch:
-            producer, position = self.branch[i]
-            self._have(i, (self.values[producer][position],))
-            self._done_with((producer,))
+            wire, producers = self.branch[i]
+            self._have(i, (self._value(i, wire),))
+            self._done_with(producers)
             return
         if i in self.twin:
             first = self.twin.pop(i)
@@ -245,31 +245,39 @@ class Run:
         if flight is None:  # another run computes it right now; its result comes to the inbox
             self.outstanding += 1
             return
+        entry = runtime.memory.get(key)
+        if entry is not MISSING:  # another run finished it after this one had asked
+            runtime.land(key, entry, None, 0.0, self)
+            self._have(i, entry)
+            self._done_with(program.producers[i])
+            return
         spec = program.specs[i]
         if spec.lane != "inline" or self.worker.remote:
-            self.outstanding += 1
-            self.report.running(program.names[i])
-            self.worker.submit(self._task(i, key, flight))
+            self._submit(i, key, flight)
             return
         started = time.perf_counter()
         try:
             outputs = call(spec, self._kwargs(i), self._context(i) if spec.context else None)
         except BaseException as error:
-            runtime.land(key, None, error, 0.0, self)
+            runtime.land(key, None, error if isinstance(error, Exception) else Cancelled(), 0.0, self)
             self._fail(i, error)
         seconds = time.perf_counter() - started
         runtime.memory.put(key, outputs)
         runtime.land(key, outputs, None, seconds, self)
         self._computed(i, outputs, seconds)
 
+    def _submit(self, i: int, key: bytes | None, flight: list) -> None:
+        self.outstanding += 1
+        if self.listening and self.program.specs[i].lane != "inline":
+            self.report.running(self.program.names[i])
+        self.worker.submit(self._task(i, key, flight))
+
     def _start_late(self, i: int) -> None:
         """Switches choose and makers of handles run here, while planning; other late nodes go to their lane."""
         spec = self.program.specs[i]
         here = spec.makes_handles or spec.lazy or (spec.lane == "inline" and not self.worker.remote)
         if not here:
-            self.outstanding += 1
-            self.report.running(self.program.names[i])
-            self.worker.submit(self._task(i, None, [(self, i)]))
+            self._submit(i, None, [(self, i)])
             return
         kwargs = {name: decoded(value) for name, value in self._kwargs(i).items()}
         try:
@@ -291,12 +299,15 @@ class Run:
         """A switch has chosen: from here on it stands for what is wired to that input."""
         program = self.program
         wire = next((wire for name, wire in program.dynamic[i] if name == port), None)
-        if type(wire) is Link:
-            self.branch[i] = wire.producer, program.operations[wire.producer].positions[wire.output]
-            self.state[i] = NEW
-            if self.identities[wire.producer] is None:
-                self.adopters.setdefault(wire.producer, []).append(i)
-                self._need({wire.producer})
+        self._done_with(program.producers[i])
+        made_by = tuple(dict.fromkeys(leaf.producer for leaf in flat(wire) if type(leaf) is Link)) if wire else ()
+        if made_by:
+            self.branch[i], self.state[i] = (wire, made_by), NEW
+            missing = {producer for producer in made_by if self.identities[producer] is None}
+            for producer in missing:
+                self.adopters.setdefault(producer, []).append(i)
+            if missing:
+                self._need(missing)
             else:
                 self._adopt(i)
             return
@@ -308,9 +319,10 @@ class Run:
     def _adopt(self, i: int) -> None:
         """Give a switch the identity of the branch it took, and fetch its value if it is itself wanted."""
         program = self.program
-        producer, position = self.branch[i]
-        output = list(program.specs[producer].outputs)[position]
-        piece = program.piece(Link(producer, output), self.identities)
+        wire, producers = self.branch[i]
+        if any(self.identities[producer] is None for producer in producers):
+            return  # a list is known when its last item is
+        piece = program.wire_record(i, wire, self.identities, self.digests)
         self.identities[i] = dict.fromkeys(program.operations[i].records.values(), piece)
         self._identified(i)
         if i in self.wanted:
@@ -322,7 +334,10 @@ class Run:
 
         def done(outputs: tuple | None, error: BaseException | None, seconds: float) -> None:
             if outputs is not None:
-                outputs = runtime.to_host(outputs)
+                try:
+                    outputs = runtime.to_host(outputs)
+                except Exception as problem:  # a device error may show only now
+                    outputs, error = None, problem
             if key is None:
                 self.inbox.put((i, outputs, error, seconds, task.digests))
                 return
@@ -333,14 +348,23 @@ class Run:
         names = {}
         if self.worker.remote:
             wires = program.checked.wiring.wires[i]
-            names = {p: program.piece(w, self.identities) for p, w in wires.items() if type(w) is Link}
+            names = {port: self._name(i, wire) for port, wire in wires.items()}
         task = Task(
             spec=program.specs[i], kwargs=self._kwargs(i), key=key, names=names, node=name,
             report=lambda step, steps, preview: self.report.progress(name, step, steps, preview),
             cancelled=lambda: all(run.cancelled for run, _ in flight),
-            priority=lambda: max((run.priority for run, _ in flight), default=0), done=done,
+            priority=lambda: max((run.priority for run, _ in flight), default=0), done=done, watched=self.listening,
         )  # fmt: skip
         return task
+
+    def _name(self, i: int, wire: Wire) -> Any:
+        """What a wire's content is known by; a list of names for a list, None for a literal."""
+        if type(wire) is Link:
+            return self.program.piece(wire, self.identities)
+        if type(wire) is Input:
+            found = self.digests.get((i, wire.name))
+            return VALUE + found if found is not None else None
+        return [self._name(i, item) for item in wire.items] if type(wire) is Many else None
 
     def _context(self, i: int) -> Context:
         name = self.program.names[i]
@@ -365,7 +389,7 @@ class Run:
             return wire.value
         if type(wire) is Link:
             return self.values[wire.producer][self.program.operations[wire.producer].positions[wire.output]]
-        return [self._value(i, item) for item in wire.items if type(item) is not Many or item.items]
+        return [self._value(i, item) for item in wire.items]
 
     def _receive(self, message: tuple | None) -> None:
         """A result from a lane, or from another run that computed the same key."""
@@ -374,10 +398,8 @@ class Run:
         i, outputs, error, seconds, digests = message
         self.outstanding -= 1
         if isinstance(error, Cancelled) and not self.cancelled:
-            self.state[i] = NEW  # the run that computed it was cancelled; this one was not
-            self._ask([i])
-            if self.state[i] == HAVE:
-                self._notify(i)
+            self.state[i] = ASKED  # the run that computed it was cancelled; this one was not
+            self.ready.append(i)
         elif error is not None:
             self._fail(i, error)
         else:
@@ -387,14 +409,15 @@ class Run:
         program = self.program
         if program.late[i]:
             records = program.operations[i].records.values()
-            self.identities[i] = {r: VALUE + d for r, d in zip(records, digests or map(_content, outputs))}
+            self.identities[i] = {r: VALUE + d for r, d in zip(records, digests or map(content, outputs))}
             self.executed += not program.specs[i].makes_handles
             self._identified(i)
         else:
             self.executed += 1
             if self.runtime.disk is not None and (seconds > KEEP_SECONDS or i in self.wanted):
                 ingredients = program.ingredients(i, self.identities, self.digests, self.given)
-                self.runtime.disk.put(self.identities[i], outputs, seconds, program.specs[i].op, ingredients)
+                stored = list(outputs) if self.worker.remote else outputs  # a list says that they are encoded
+                self.runtime.disk.put(self.identities[i], stored, seconds, program.specs[i].op, ingredients)
         self._have(i, outputs)
         self._done_with(program.producers[i])
 
@@ -443,12 +466,12 @@ def decoded(value: Any) -> Any:
 
 def explain(error: BaseException) -> str:
     """What a node raised, for people: its own sentence if it wrote one, else the kind of error as well."""
-    if isinstance(error, (ValueError, LookupError, OSError)) and str(error) and not isinstance(error, (KeyError, IndexError, UnicodeError)):
+    if isinstance(error, (ValueError, LookupError, OSError, WorkerLost)) and str(error) and not isinstance(error, (KeyError, IndexError, UnicodeError)):
         return sentence(error)
     return f"{type(error).__name__}: {sentence(error)}" if str(error) else type(error).__name__
 
 
-def _content(value: Any) -> bytes:
+def content(value: Any) -> bytes:
     """A late value's digest; one that cannot be told apart from others is like no other, and never hits."""
     try:
         return digest(value)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..home import home
+from ..store.codec import Unstorable, encode
 from ..store.disk import BUDGET, DiskTier
 from ..store.memory import MemoryTier
 from .events import Reporter
@@ -74,9 +75,7 @@ class Runtime:
         """CPU copies for the tiers; on the CPU nothing moves."""
         if self.device == "cpu" or self.worker.remote:
             return outputs
-        from ..store.codec import to_cpu
-
-        return tuple(map(to_cpu, outputs))
+        return tuple(map(on_host, outputs))
 
     def settle(self, report: Reporter) -> None:
         """End of a run: what it put on disk is there, and what went wrong on the way is said."""
@@ -89,6 +88,14 @@ class Runtime:
         self.worker.close()
         if self.disk is not None:
             self.disk.close()
+
+
+def on_host(value: Any) -> Any:
+    """A copy in host memory; a value that no codec knows stays where it is."""
+    try:
+        return encode(value).decode()
+    except Unstorable:
+        return value
 
 
 def default_runtime(device: str = "auto") -> Runtime:

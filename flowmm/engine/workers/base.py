@@ -25,20 +25,22 @@ class WorkerLost(RuntimeError):
 class Task:
     """One node to run. done(outputs, error, seconds) is called exactly once, from any thread.
 
-    names: for each input that came from a node, what its content is known by, so that a worker process that still
-    holds the value need not be sent it again. key: of the outputs; None for a late node, whose outputs are then
-    given their digests by the worker that made them, if it is another process.
+    names: by port, what the content of an input is known by (for a list of wires a list of names, None where there
+    is no name), so that a worker process that still holds the value need not be sent it again. key: of the outputs;
+    None for a late node, whose outputs are then given their digests by the worker that made them, if it is another
+    process. watched: whether anyone looks at progress and previews.
     """
 
     spec: NodeSpec
     kwargs: dict[str, Any]
     key: bytes | None
-    names: dict[str, bytes]
+    names: dict[str, Any]
     node: str
     report: Callable[[int, int, Any], None]
     cancelled: Callable[[], bool]
     priority: Callable[[], int]
     done: Callable[[tuple | None, BaseException | None, float], None]
+    watched: bool = True
     digests: list[bytes] | None = None
 
 

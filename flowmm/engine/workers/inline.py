@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ...catalog import Cancelled, Context
 from ...sockets import Handle
-from .base import Task, call
+from .base import Task, WorkerLost, call
+
+CLOSED = "the worker was closed before it could run this node"
 
 
 class InlineWorker:
@@ -30,7 +32,9 @@ class InlineWorker:
 
     def submit(self, task: Task) -> None:
         lane = task.spec.lane
-        if lane == "device":
+        if self._closed:
+            task.done(None, WorkerLost(CLOSED), 0.0)
+        elif lane == "device":
             with self._arrived:
                 self._queue.append((next(self._count), task))
                 if self._thread is None:
@@ -44,15 +48,15 @@ class InlineWorker:
         with self._arrived:
             self._closed = True
             self._arrived.notify()
-        self._cpu.shutdown(wait=False, cancel_futures=True)
-        self._files.shutdown(wait=False, cancel_futures=True)
+        self._cpu.shutdown(wait=False)
+        self._files.shutdown(wait=False)
 
     def _drain(self) -> None:
         while True:
             with self._arrived:
                 while not self._queue and not self._closed:
                     self._arrived.wait()
-                if self._closed:
+                if not self._queue:
                     return
                 chosen = min(self._queue, key=self._rank)
                 self._queue.remove(chosen)
@@ -70,6 +74,8 @@ class InlineWorker:
     def _run(self, task: Task) -> None:
         started = time.perf_counter()
         try:
+            if self._closed:
+                raise WorkerLost(CLOSED)
             if task.cancelled():
                 raise Cancelled(task.node)
             self._set_threads()
