@@ -68,7 +68,7 @@ class Program:
         self.producers: list[tuple[int, ...]] = [()] * count  # of inputs that are fetched always
         self.late = bytearray(count)
         self.stable = bytearray(count)  # no late ancestor: the key is known before anything runs
-        self.fed: dict[tuple[int, str], None] = {}
+        self.fed: dict[Input, int] = {}  # wires from the graph's inputs, and the nodes they lead to
         for i in self.order:
             spec = self.specs[i]
             if spec is None:
@@ -79,7 +79,7 @@ class Program:
             self.operations[i] = shared
             self._compile(i, shared, wiring.wires[i])
         self._lock = threading.Lock()
-        self._digests: dict[tuple[int, str], bytes] = {}
+        self._digests: dict[Input, bytes] = {}
         self._keys: list[Identity | None] | None = None
 
     def _compile(self, i: int, shared: Operation, wires: dict[str, Wire]) -> None:
@@ -116,26 +116,26 @@ class Program:
                         producers.append(leaf.producer)
                         stable = stable and self.stable[leaf.producer]
                     elif type(leaf) is Input:
-                        self.fed[i, leaf.name] = None
+                        self.fed[leaf] = i
         self.parts[i], self.tails[i] = tuple(parts), constant
         self.args[i], self.static[i], self.dynamic[i] = tuple(args), static, tuple(dynamic)
         self.producers[i] = tuple(producers) if len(producers) < 2 else tuple(dict.fromkeys(producers))
         self.late[i] = shared.late
         self.stable[i] = stable
 
-    def identities(self, values: Mapping[tuple[int, str], Any]) -> tuple[list[Identity | None], dict[tuple[int, str], bytes]]:
+    def identities(self, values: Mapping[Input, Any]) -> tuple[list[Identity | None], dict[Input, bytes]]:
         """Keys of every stable node for these graph inputs, None for the rest; and the digests of the inputs.
 
         Only what hangs on an input that changed since the last call is computed again.
         """
-        digests = {fed: digest(values[fed]) for fed in self.fed if fed in values}
+        digests = {wire: digest(values[wire]) for wire in self.fed if wire in values}
         with self._lock:
             if self._keys is None:
                 self._keys = keys = [None] * len(self.names)
                 affected = self.order
             else:
                 keys, old = self._keys, self._digests
-                affected = self._affected({i for i, name in self.fed if digests.get((i, name)) != old.get((i, name))})
+                affected = self._affected({i for wire, i in self.fed.items() if digests.get(wire) != old.get(wire)})
             self._digests = digests
             stable = self.stable
             for i in affected:
@@ -152,7 +152,7 @@ class Program:
                     stack.append(follower)
         return sorted(seen, key=self.position.__getitem__)
 
-    def key(self, i: int, identities: list, digests: Mapping[tuple[int, str], bytes]) -> bytes:
+    def key(self, i: int, identities: list, digests: Mapping[Input, bytes]) -> bytes:
         """The key of a node whose producers are all identified."""
         pieces = []
         for constant, source, output in self.parts[i]:
@@ -163,20 +163,20 @@ class Program:
                 else:
                     pieces.append(constant + identity[output])
             else:
-                pieces.append(constant + self.wire_record(i, source, identities, digests))
+                pieces.append(constant + self.wire_record(source, identities, digests))
         pieces.append(self.tails[i])
         return blake2b(b"".join(pieces), digest_size=SIZE).digest()
 
-    def wire_record(self, i: int, wire: Wire, identities: list, digests: Mapping) -> bytes:
+    def wire_record(self, wire: Wire, identities: list, digests: Mapping) -> bytes:
         """What a wire adds to its reader's key, after the port's record."""
         if type(wire) is Input:
-            found = digests.get((i, wire.name))
+            found = digests.get(wire)
             return VALUE + found if found is not None else b"?"
         if type(wire) is Const:
             return VALUE + digest(wire.value)
         if type(wire) is Link:
             return self.piece(wire, identities)
-        items = [self.wire_record(i, item, identities, digests) for item in wire.items]
+        items = [self.wire_record(item, identities, digests) for item in wire.items]
         return record(b"l", b"".join(items))
 
     def piece(self, link: Link, identities: list) -> bytes:
@@ -185,7 +185,7 @@ class Program:
         output = self.operations[link.producer].records[link.output]
         return UPSTREAM + identity + output if type(identity) is bytes else identity[output]
 
-    def ingredients(self, i: int, identities: list, digests: Mapping, given: Mapping[tuple[int, str], Any]) -> dict[str, Any]:
+    def ingredients(self, i: int, identities: list, digests: Mapping, given: Mapping[Input, Any]) -> dict[str, Any]:
         """A node's key, taken apart for `why`: by port a short text and a digest; plus code, version, libraries."""
         shared, wires = self.operations[i], self.checked.wiring.wires[i]
         found: dict[str, Any] = {
@@ -201,8 +201,8 @@ class Program:
                 value = self.static[i].get(name, wire.value)
                 found["ports"][name] = [short(value), h(VALUE, digest(value)).hex()]
             else:
-                text = short(given.get((i, wire.name))) if type(wire) is Input else self._source(wire)
-                found["ports"][name] = [text, h(self.wire_record(i, wire, identities, digests)).hex()]
+                text = short(given.get(wire)) if type(wire) is Input else self._source(wire)
+                found["ports"][name] = [text, h(self.wire_record(wire, identities, digests)).hex()]
         return found
 
     def _source(self, wire: Wire) -> str:

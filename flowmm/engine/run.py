@@ -29,13 +29,13 @@ KEEP_SECONDS = 0.010  # an intermediate that cost less is computed again rather 
 
 
 class Run:
-    """One execution of a program. targets: the wanted outputs by name; given: graph inputs by (node, input name).
+    """One execution of a program. targets: the wanted outputs by name; given: graph inputs by wire.
 
     A node's value is the tuple of its outputs; where the worker is another process they stay encoded until a person,
     or a node in this process, looks at them.
     """
 
-    def __init__(self, runtime: Any, program: Program, given: dict[tuple[int, str], Any], targets: dict[str, Link],
+    def __init__(self, runtime: Any, program: Program, given: dict[Input, Any], targets: dict[str, Link],
                  listener: Callable[[Event], None] | None = None, priority: int = 0):  # fmt: skip
         self.runtime, self.program, self.given, self.targets = runtime, program, given, targets
         self.worker, self.priority = runtime.worker, priority
@@ -46,7 +46,7 @@ class Run:
         self.seconds = 0.0
         count = len(program.names)
         self.identities: list[Identity | None] = []
-        self.digests: dict[tuple[int, str], bytes] = {}
+        self.digests: dict[Input, bytes] = {}
         self.values: list[tuple | None] = [None] * count
         self.state = bytearray(count)
         self.waiting = [0] * count  # producers without a value yet
@@ -228,7 +228,7 @@ class Run:
         program, runtime = self.program, self.runtime
         if i in self.branch:
             wire, producers = self.branch[i]
-            self._have(i, (self._value(i, wire),))
+            self._have(i, (self._value(wire),))
             self._done_with(producers)
             return
         if i in self.twin:
@@ -311,7 +311,7 @@ class Run:
             else:
                 self._adopt(i)
             return
-        value = program.static[i].get(port, program.specs[i].inputs[port].default) if wire is None else self._value(i, wire)
+        value = program.static[i].get(port, program.specs[i].inputs[port].default) if wire is None else self._value(wire)
         self.identities[i] = dict.fromkeys(program.operations[i].records.values(), VALUE + digest(value))
         self._identified(i)
         self._have(i, (value,))
@@ -322,7 +322,7 @@ class Run:
         wire, producers = self.branch[i]
         if any(self.identities[producer] is None for producer in producers):
             return  # a list is known when its last item is
-        piece = program.wire_record(i, wire, self.identities, self.digests)
+        piece = program.wire_record(wire, self.identities, self.digests)
         self.identities[i] = dict.fromkeys(program.operations[i].records.values(), piece)
         self._identified(i)
         if i in self.wanted:
@@ -348,7 +348,7 @@ class Run:
         names = {}
         if self.worker.remote:
             wires = program.checked.wiring.wires[i]
-            names = {port: self._name(i, wire) for port, wire in wires.items()}
+            names = {port: self._name(wire) for port, wire in wires.items()}
         task = Task(
             spec=program.specs[i], kwargs=self._kwargs(i), key=key, names=names, node=name,
             report=lambda step, steps, preview: self.report.progress(name, step, steps, preview),
@@ -357,14 +357,14 @@ class Run:
         )  # fmt: skip
         return task
 
-    def _name(self, i: int, wire: Wire) -> Any:
+    def _name(self, wire: Wire) -> Any:
         """What a wire's content is known by; a list of names for a list, None for a literal."""
         if type(wire) is Link:
             return self.program.piece(wire, self.identities)
         if type(wire) is Input:
-            found = self.digests.get((i, wire.name))
+            found = self.digests.get(wire)
             return VALUE + found if found is not None else None
-        return [self._name(i, item) for item in wire.items] if type(wire) is Many else None
+        return [self._name(item) for item in wire.items] if type(wire) is Many else None
 
     def _context(self, i: int) -> Context:
         name = self.program.names[i]
@@ -377,19 +377,19 @@ class Run:
             kwargs[name] = values[producer][position]
         for name, wire in program.dynamic[i]:
             if not program.specs[i].inputs[name].lazy:
-                value = self._value(i, wire)
+                value = self._value(wire)
                 if value is not _ABSENT:
                     kwargs[name] = value
         return kwargs
 
-    def _value(self, i: int, wire: Wire) -> Any:
+    def _value(self, wire: Wire) -> Any:
         if type(wire) is Input:
-            return self.given.get((i, wire.name), _ABSENT)
+            return self.given.get(wire, _ABSENT)
         if type(wire) is Const:
             return wire.value
         if type(wire) is Link:
             return self.values[wire.producer][self.program.operations[wire.producer].positions[wire.output]]
-        return [self._value(i, item) for item in wire.items]
+        return [self._value(item) for item in wire.items]
 
     def _receive(self, message: tuple | None) -> None:
         """A result from a lane, or from another run that computed the same key."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..catalog import Cancelled
-from ..graph.wiring import Link
+from ..graph.wiring import Input, Link
 from ..store.memory import MISSING
 from .program import Program
 from .run import Run
@@ -26,7 +26,7 @@ class Reason:
         return "\n".join([f"{self.node}: {self.lines[0]}", *(f"  {line}" for line in self.lines[1:])])
 
 
-def why(runtime: Any, program: Program, given: Mapping[tuple[int, str], Any], index: int) -> Reason:
+def why(runtime: Any, program: Program, given: Mapping[Input, Any], index: int) -> Reason:
     """Explain one node. Runs what planning needs (makers of handles, listings), and nothing else that is not cached."""
     name, spec = program.names[index], program.specs[index]
     if spec.lazy:

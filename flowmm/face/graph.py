@@ -218,7 +218,7 @@ class Graph:
     def _deciding(self) -> list[str]:
         """The inputs that feed a loader's rule for spaces."""
         specs = self.wiring.specs
-        return [p.name for p in self.inputs.values() if any(specs[i] is not None and specs[i].spaces for i, _ in p.feeds)]
+        return [p.name for p in self.inputs.values() if any(specs[i] is not None and specs[i].spaces for i, _, _ in p.feeds)]
 
     # ── saving and building ─────────────────────────────────────────────────────────────────────
 

@@ -134,12 +134,13 @@ def _check_wire(checked: Checked, i: int, port: Port, wire: Wire, folder: Folder
             if conflict is not None:
                 checked.problems.append(_mismatch(checked, i, port, wire, conflict))
     elif type(wire) is Many:
-        _check_list(checked, i, port, wire, folder)
+        _check_list(checked, i, port, wire, checked.inputs[i][port.name] if i in checked.inputs else port.type, folder)
 
 
-def _check_list(checked: Checked, i: int, port: Port, wire: Many, folder: Folder | None) -> None:
+def _check_list(checked: Checked, i: int, port: Port, wire: Many, target: Type, folder: Folder | None) -> None:
+    """Every item of a list, and of the lists in it, against the item type of the target."""
     name = checked.wiring.names[i]
-    target = checked.bindings.find(checked.inputs[i][port.name] if i in checked.inputs else port.type)
+    target = checked.bindings.find(target)
     lists = [t for t in getattr(target, "members", (target,)) if isinstance(t, ListOf)]
     if not lists:
         if not isinstance(target, Var):
@@ -148,11 +149,13 @@ def _check_list(checked: Checked, i: int, port: Port, wire: Many, folder: Folder
         leaves = [_source_type(checked, leaf) for leaf in flat(wire) if type(leaf) is Link]
         conflict = checked.bindings.fit(ListOf(union(t for t in leaves if t is not None)), target) if leaves else None
         if conflict:
-            checked.problems.append(_mismatch(checked, i, port, flat(wire)[0], conflict))
+            checked.problems.append(_mismatch(checked, i, port, next(leaf for leaf in flat(wire) if type(leaf) is Link), conflict))
         return
     item = Port(port.name, lists[0].item)
-    for leaf in flat(wire):
-        if type(leaf) is Const:
+    for leaf in wire.items:
+        if type(leaf) is Many:
+            _check_list(checked, i, port, leaf, item.type, folder)
+        elif type(leaf) is Const:
             try:
                 leaf.value = coerce(leaf.value, item, folder)
             except NotAccepted as error:

@@ -27,8 +27,8 @@ class Described:
     problems: list[Problem] = field(default_factory=list)
 
 
-def describe(checked: Checked, values: Mapping[tuple[int, str], Any]) -> Described:
-    """Follow each node's describe rule in order. values: the graph inputs known so far, by (node, input name)."""
+def describe(checked: Checked, values: Mapping[Input, Any]) -> Described:
+    """Follow each node's describe rule in order. values: the graph inputs known so far, by wire."""
     wiring = checked.wiring
     described = Described()
     for i in wiring.order:
@@ -68,7 +68,7 @@ def fact_of(value: Any) -> Fact:
     return UNKNOWN
 
 
-def _known(checked: Checked, described: Described, i: int, values: Mapping[tuple[int, str], Any]) -> Known:
+def _known(checked: Checked, described: Described, i: int, values: Mapping[Input, Any]) -> Known:
     wiring, spec = checked.wiring, checked.wiring.specs[i]
     known = Known()
     for name, port in spec.inputs.items():
@@ -84,7 +84,7 @@ def _known(checked: Checked, described: Described, i: int, values: Mapping[tuple
         elif type(wire) is Const:
             value = checked.consts[i].get(name)
         else:
-            value = values.get((i, wire.name)) if type(wire) is Input else None
+            value = values.get(wire) if type(wire) is Input else None
         if isinstance(value, Value):
             known.facts[name] = fact_of(value)
         known.values[name] = value

@@ -8,23 +8,23 @@ from typing import Any
 
 from ..catalog import Port
 from ..sockets import NotAccepted
-from ..sockets.types import ListOf, Type, Var, assignable, has_variables
+from ..sockets.types import Type, Var, assignable, has_variables
 from .check import UNSET, input_value
 from .coerce import Folder, coerce
 from .document import words
 from .problems import Problem
-from .wiring import Input, Many, Wiring, flat
+from .wiring import Input, Many, Wiring, leaf_ports
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One input of a graph. feeds: (node index, port) pairs. default: UNSET where one must be given."""
+    """One input of a graph. feeds: the wires from it, with node index and port. default: UNSET where one must be given."""
 
     name: str
     port: Port
     default: Any
     title: str
-    feeds: tuple[tuple[int, str], ...]
+    feeds: tuple[tuple[int, Port, Input], ...]
 
     @property
     def type(self) -> Type:
@@ -37,28 +37,25 @@ class Parameter:
 
 def parameters(wiring: Wiring, problems: list[Problem] | None = None) -> dict[str, Parameter]:
     """The graph's inputs in the document's order; contradictions between their ports go to `problems`."""
-    ports: dict[str, list[tuple[int, Port]]] = {name: [] for name in wiring.document.inputs}
+    feeds: dict[str, list[tuple[int, Port, Input]]] = {name: [] for name in wiring.document.inputs}
     for i, wires in enumerate(wiring.wires):
         spec = wiring.specs[i]
         for name, wire in wires.items():
             if spec is None or name not in spec.inputs:
                 continue
-            port = spec.inputs[name]
             if type(wire) is Input:
-                ports[wire.name].append((i, port))
+                feeds[wire.name].append((i, spec.inputs[name], wire))
             elif type(wire) is Many:
-                item = Port(name, port.type.item) if isinstance(port.type, ListOf) else port
-                for leaf in flat(wire):
+                for leaf, port in leaf_ports(wire, spec.inputs[name]):
                     if type(leaf) is Input:
-                        ports[leaf.name].append((i, item))
+                        feeds[leaf.name].append((i, port, leaf))
     found = {}
-    for name, fed in ports.items():
+    for name, fed in feeds.items():
         declared = wiring.document.inputs[name]
         default, _ = input_value(wiring, name, {})
-        port = _meet(name, [port for _, port in fed], problems if problems is not None else [])
+        port = _meet(name, [port for _, port, _ in fed], problems if problems is not None else [])
         help_ = words(declared.help) or port.help
-        found[name] = Parameter(name, replace(port, name=name, help=help_), default, words(declared.title) or name,
-                                tuple((i, port.name) for i, port in fed))  # fmt: skip
+        found[name] = Parameter(name, replace(port, name=name, help=help_), default, words(declared.title) or name, tuple(fed))
     return found
 
 
@@ -83,35 +80,27 @@ def _meet(name: str, ports: list[Port], problems: list[Problem]) -> Port:
 
 def check_inputs(
     wiring: Wiring, given: Mapping[str, Any], folder: Folder | None, found: Mapping[str, Parameter]
-) -> tuple[list[Problem], dict[tuple[int, str], Any]]:
-    """Every graph input as each port it feeds wants it: the problems, and the values by (node, input name)."""
+) -> tuple[list[Problem], dict[Input, Any]]:
+    """Every graph input as each port it feeds wants it: the problems, and the values by wire."""
     problems: list[Problem] = []
     for name in given:
         if name not in found:
             problems.append(Problem("no-such-input", f"the graph has no input `{name}`", fix=f"Its inputs are {', '.join(found) or 'none'}."))
-    values: dict[tuple[int, str], Any] = {}
+    values: dict[Input, Any] = {}
     for name, parameter in found.items():
         value, trusted = input_value(wiring, name, given)
         if value is UNSET:
             continue
-        for i, port_name in parameter.feeds:
-            port = wiring.specs[i].inputs[port_name]
-            if isinstance(port.type, ListOf) and any(type(w) is Input and w.name == name for w in _leaves(wiring, i, port_name)):
-                port = Port(port_name, port.type.item)
+        for i, port, wire in parameter.feeds:
             try:
                 bounded = replace(port, between=parameter.port.between or port.between)
-                values[i, name] = coerce(value, bounded, None if trusted else folder)
+                values[wire] = coerce(value, bounded, None if trusted else folder)
             except NotAccepted as error:
-                where = f"{wiring.names[i]}.{port_name}"
+                where = f"{wiring.names[i]}.{port.name}"
                 problems.append(Problem("bad-input", f"the input `{name}` (for `{where}`): {error}", got=repr(value)[:80],
                                         expected=str(port.type), fix="Give another value."))  # fmt: skip
                 break
     return problems, values
-
-
-def _leaves(wiring: Wiring, i: int, port: str) -> list:
-    wire = wiring.wires[i].get(port)
-    return flat(wire) if type(wire) is Many else []
 
 
 def missing(found: Mapping[str, Parameter], wiring: Wiring, nodes: set[int], given: Mapping[str, Any]) -> list[Problem]:
@@ -119,6 +108,6 @@ def missing(found: Mapping[str, Parameter], wiring: Wiring, nodes: set[int], giv
     problems = []
     for name, parameter in found.items():
         value, _ = input_value(wiring, name, given)
-        if value is UNSET and any(i in nodes for i, _ in parameter.feeds):
+        if value is UNSET and any(i in nodes for i, _, _ in parameter.feeds):
             problems.append(Problem("input-not-given", f"the input `{name}` needs a value", expected=str(parameter.type), fix=f"Give {name}=…"))
     return problems

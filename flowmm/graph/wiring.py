@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from ..catalog import NodeSpec, UnknownOp, find
+from ..catalog import NodeSpec, Port, UnknownOp, find
+from ..sockets.types import ListOf
 from .document import Document, NodeDoc
 from .problems import Problem
 
@@ -27,7 +28,7 @@ class Const:
 
 
 class Input:
-    """A wire from the graph's own input."""
+    """A wire from the graph's own input; each has a value of its own, since ports may want the input in other forms."""
 
     __slots__ = ("name",)
 
@@ -103,6 +104,20 @@ def flat(wire: Wire) -> list[Wire]:
             stack.extend(reversed(item.items))
         else:
             leaves.append(item)
+    return leaves
+
+
+def leaf_ports(wire: Wire, port: Port) -> list[tuple[Wire, Port]]:
+    """The leaves of a wire with the port each would need on its own: inside a list, one of the list's item type."""
+    leaves, stack = [], [(wire, port)]
+    while stack:
+        item, wanted = stack.pop()
+        if type(item) is Many:
+            types = [t.item for t in getattr(wanted.type, "members", (wanted.type,)) if isinstance(t, ListOf)]
+            wanted = Port(port.name, types[0]) if types else wanted
+            stack.extend((child, wanted) for child in reversed(item.items))
+        else:
+            leaves.append((item, wanted))
     return leaves
 
 
