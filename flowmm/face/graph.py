@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog import Node, NodeSpec
 from ..catalog.spec import BUILDING
+from ..collector import without_gc
 from ..graph.check import UNSET, Checked, check, input_value
 from ..graph.coerce import Folder
 from ..graph.document import Document, InputDoc, NodeDoc, OutputDoc, is_name, save, words
@@ -155,9 +156,10 @@ class Graph:
         from .result import Result
 
         runtime = runtime or default_runtime(device or "auto")
-        targets = targets if targets is not None else self._targets(only)
-        needed = self.wiring.ancestors([link.producer for link in targets.values()])
-        program, given = self._program(runtime.numeric, inputs, needed)
+        with without_gc():
+            targets = targets if targets is not None else self._targets(only)
+            needed = self.wiring.ancestors([link.producer for link in targets.values()])
+            program, given = self._program(runtime.numeric, inputs, needed)
         run = Run(runtime, program, given, targets, listener, priority)
         return run, lambda values: Result(self, dict(inputs), values, run)
 

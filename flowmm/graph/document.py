@@ -5,19 +5,18 @@ Unknown fields survive. An untouched document saves its original bytes; an edite
 
 from __future__ import annotations
 
-import gc
 import json
 import keyword
 import math
 import os
 import re
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
+from ..collector import without_gc
 from .problems import Problem, Unreadable
 
 FORMAT = 1
@@ -99,7 +98,7 @@ def read(text: str | bytes, name: str = "the graph") -> Document:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise _unreadable("not-json", f"{name} is not UTF-8 text (byte {error.start})", "Save it as UTF-8 JSON.") from None
-    with _no_gc():
+    with without_gc():
         raw = _parse(text, name)
         if not isinstance(raw, dict):
             raise _unreadable("not-a-graph", f"{name} holds a JSON {_json_kind(raw)}, not a graph", "A graph is an object with `nodes`.")
@@ -169,18 +168,6 @@ def words(text: Words, language: str = "en") -> str:
 def is_name(name: str) -> bool:
     """Names of nodes, ports, inputs and outputs are Python identifiers and no keywords."""
     return name.isidentifier() and not keyword.iskeyword(name)
-
-
-@contextmanager
-def _no_gc():
-    """Reading allocates only; the collector would walk everything again and again (half of the time at 100,000 nodes)."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _parse(text: str, name: str) -> Any:
