@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic
+from typing import Any, Generic
 
 from .value import C, E, K, P, S, V, Value, X, socket
 
@@ -18,6 +18,10 @@ class Handle(Value):
 
     colour = "#666666"
     local = ("source", "folder")  # fields that say where, not what: no part of a key
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """One of the source's recommendations."""
+        return dict(self.settings).get(name, default)
 
 
 def handle(cls: type) -> type:

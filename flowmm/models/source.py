@@ -1,0 +1,188 @@
+"""Where models come from: `zoo:NAME`, or a local folder of a diffusers pipeline or a transformers model.
+
+Reading a source reads small JSON files only; weights are hashed when a fingerprint is asked for, and loaded elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .. import zoo
+from . import fingerprints
+from .weights import SourceError, Weights, find_weights
+
+__all__ = ["Component", "Source", "SourceError", "open_source"]
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model",
+    "added_tokens.json", "special_tokens_map.json",
+)  # fmt: skip
+CONFIGS = {
+    "tokenizer": "tokenizer_config.json", "processor": "preprocessor_config.json",
+    "scheduler": "scheduler_config.json", "weights": "config.json",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Component:
+    """One part of a source. name: "unet"; "" for the model of a transformers folder. cls: the library's class name.
+
+    of: how a person names the source; errors say it.
+    """
+
+    of: str
+    name: str
+    cls: str
+    folder: Path
+
+    @property
+    def role(self) -> str:
+        """tokenizer, processor, scheduler or weights."""
+        if "Tokenizer" in self.cls:
+            return "tokenizer"
+        if self.cls.endswith(("Processor", "ProcessorPil", "FeatureExtractor")):
+            return "processor"
+        return "scheduler" if self.cls.endswith("Scheduler") else "weights"
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The component's own config file. Raises SourceError."""
+        path = self.folder / CONFIGS[self.role]
+        if not path.is_file():
+            if self.role == "tokenizer":
+                return {}
+            raise SourceError(f"{self} has no {path.name}: the folder is incomplete, download it again")
+        return read_json(path, self.of)
+
+    @cached_property
+    def weights(self) -> Weights:
+        """Its safetensors files; none for a tokenizer, processor or scheduler. Raises SourceError."""
+        return find_weights(self.folder, str(self)) if self.role == "weights" else Weights()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over config, weights and tokenizer files. Raises SourceError."""
+        parts = {"config": fingerprints.of_config(self.config)}
+        files = list(self.weights.files)
+        if self.role == "tokenizer":
+            files = [path for name in TOKENIZER_FILES if (path := self.folder / name).is_file()]
+            if not files:
+                raise SourceError(f"{self} has no vocabulary file: the folder is incomplete, download it again")
+        parts.update((path.name, fingerprints.of_file(path)) for path in files)
+        return fingerprints.of_parts(parts)
+
+    def __str__(self) -> str:
+        return f"the {self.name} of `{self.of}`" if self.name else f"`{self.of}`"
+
+
+@dataclass(frozen=True)
+class Source:
+    """name: as a person gave it. cls: the pipeline's or model's class. components: by name. card: its flowmm.json."""
+
+    name: str
+    folder: Path
+    cls: str
+    components: dict[str, Component]
+    card: dict[str, Any]
+
+    @property
+    def settings(self) -> dict[str, int | float | bool | str]:
+        """The source's own recommendations: steps, guidance, height, width, scheduler …"""
+        return {name: value for name, value in self.card.items() if isinstance(value, (int, float)) or name == "scheduler"}
+
+    def component(self, name: str) -> Component:
+        """Raises SourceError when the source has no such part."""
+        if name not in self.components:
+            known = ", ".join(sorted(filter(None, self.components))) or "nothing else"
+            raise SourceError(f"`{self.name}` has no {name or 'model'}; it has {known}")
+        return self.components[name]
+
+    def want(self, op: str, what: str, classes: tuple[str, ...]) -> Source:
+        """Itself, if it is of one of these classes; else a SourceError that says what it is."""
+        if self.cls not in classes:
+            article = "an" if self.cls[:1] in "AEIOU" else "a"
+            raise SourceError(f"`{op}` wants {what}; `{self.name}` is {article} {self.cls}")
+        return self
+
+
+def open_source(name: str) -> Source:
+    """The source a person named. Raises SourceError with what to do."""
+    if name.startswith("zoo:"):
+        folder = _zoo_folder(name)
+    elif name.startswith("hf:"):
+        raise SourceError(f"`{name}`: hf: sources are not supported yet; give the folder of a downloaded model, or zoo:NAME")
+    else:
+        folder = _local_folder(name)
+    card = read_json(folder / "flowmm.json", name) if (folder / "flowmm.json").is_file() else {}
+    if (folder / "model_index.json").is_file():
+        return _pipeline(name, folder, card)
+    if (folder / "config.json").is_file():
+        return _model(name, folder, card)
+    raise SourceError(f"`{name}` is no model: the folder has neither model_index.json (diffusers) nor config.json (transformers)")
+
+
+def _zoo_folder(name: str) -> Path:
+    short = name.removeprefix("zoo:")
+    known = sorted(path.parent.name for path in zoo.WEIGHTS.glob("*/flowmm.json"))
+    if short not in known:
+        raise SourceError(f"there is no embedded model `{name}`; there are {', '.join(f'zoo:{one}' for one in known) or 'none'}")
+    return zoo.WEIGHTS / short
+
+
+def _local_folder(name: str) -> Path:
+    if not name.strip() or "\x00" in name:
+        raise SourceError("a model source is zoo:NAME or the folder of a model; this one is empty or no path")
+    folder = Path(name).expanduser()
+    try:
+        if folder.is_dir():
+            return folder.absolute()
+        is_file = folder.is_file()
+    except OSError:  # a name longer than any path
+        is_file = False
+    if is_file:
+        raise SourceError(f"`{folder.name}` is a single file; these are not supported yet: give the folder of a diffusers or transformers model")
+    shown = name if len(name) <= 120 else name[:117] + "…"
+    raise SourceError(f"there is no folder `{shown}`; a model source is zoo:NAME or the folder of a model")
+
+
+def _pipeline(name: str, folder: Path, card: dict) -> Source:
+    index = read_json(folder / "model_index.json", name)
+    components = {}
+    for part, entry in index.items():
+        if part.startswith("_") or not (isinstance(entry, list) and len(entry) == 2 and all(isinstance(x, str) for x in entry)):
+            continue  # a setting of the pipeline, or a part that was left out
+        if not (folder / part).is_dir() or Path(part).name != part:
+            raise SourceError(f"`{name}` lists a {part}, but has no folder of that name: download it again")
+        components[part] = Component(name, part, entry[1], folder / part)
+    return Source(name, folder, str(index.get("_class_name", "pipeline")), components, card)
+
+
+def _model(name: str, folder: Path, card: dict) -> Source:
+    config = read_json(folder / "config.json", name)
+    classes = config.get("architectures") or [config.get("_class_name") or f"{config.get('model_type', 'unknown')} model"]
+    components = {"": Component(name, "", str(classes[0]), folder)}
+    tokenizer = folder / CONFIGS["tokenizer"]
+    if tokenizer.is_file() or any((folder / file).is_file() for file in TOKENIZER_FILES):
+        cls = read_json(tokenizer, name).get("tokenizer_class") if tokenizer.is_file() else None
+        components["tokenizer"] = Component(name, "tokenizer", cls or "AutoTokenizer", folder)
+    if (folder / CONFIGS["processor"]).is_file():
+        cls = read_json(folder / CONFIGS["processor"], name).get("image_processor_type") or "ImageProcessor"
+        components["image_processor"] = Component(name, "image_processor", cls, folder)
+    return Source(name, folder, str(classes[0]), components, card)
+
+
+def read_json(path: Path, of: str) -> dict[str, Any]:
+    """A JSON object from a file of the source `of`. Raises SourceError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourceError(f"`{of}`: {path.name} cannot be read ({(error.strerror or 'unknown').lower()})") from None
+    except (ValueError, RecursionError):
+        raise SourceError(f"`{of}`: {path.name} is damaged; download it again") from None
+    if not isinstance(content, dict):
+        raise SourceError(f"`{of}`: {path.name} is damaged; download it again")
+    return content

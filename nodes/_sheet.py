@@ -1,0 +1,73 @@
+"""Drawing a contact sheet with PIL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MARGIN, GAP, LINE = 20, 16, 20
+PAPER, INK, FAINT, EDGE = (255, 255, 255), (34, 34, 34), (120, 120, 120), (225, 225, 225)
+
+# Pillow's own font has no Chinese, Japanese or Korean letters; these are what systems usually have.
+WIDE_FONTS = ("NotoSansCJK-Regular.ttc", "NotoSansSC-Regular.otf", "wqy-microhei.ttc", "wqy-zenhei.ttc", "PingFang.ttc", "msyh.ttc", "simhei.ttf")
+
+
+def draw_sheet(pictures: list, captions: tuple[str, ...] | None, columns: int, side: int) -> Any:
+    """A white PIL picture: thumbnails in rows, bottom-aligned, captions centred below."""
+    import PIL.Image
+    import PIL.ImageDraw
+
+    thumbnails = [thumbnail(picture, side) for picture in pictures]
+    columns = min(columns, len(pictures))
+    texts = [caption.split("\n")[:3] for caption in captions] if captions else [[] for _ in pictures]
+    tallest = max(map(len, texts))
+    row_height = side + GAP + tallest * LINE
+    rows = -(-len(pictures) // columns)
+    size = (2 * MARGIN + columns * side + (columns - 1) * GAP, 2 * MARGIN + rows * row_height - GAP + (GAP // 2 if tallest else 0))
+    paper = PIL.Image.new("RGB", size, PAPER)
+    pen = PIL.ImageDraw.Draw(paper)
+    for i, (picture, lines) in enumerate(zip(thumbnails, texts)):
+        left, top = MARGIN + (i % columns) * (side + GAP), MARGIN + (i // columns) * row_height
+        x, y = left + (side - picture.width) // 2, top + (side - picture.height) // 2
+        paper.paste(picture, (x, y))
+        pen.rectangle((x - 1, y - 1, x + picture.width, y + picture.height), outline=EDGE)
+        for number, line in enumerate(lines):
+            font = _font(line, 14 if number == 0 else 13)
+            place = (left + side / 2, top + side + GAP // 2 + number * LINE)
+            pen.text(place, _fitting(line, font, side), fill=FAINT if number else INK, font=font, anchor="ma")
+    return paper
+
+
+def thumbnail(picture: Any, side: int) -> Any:
+    """The picture with its longer side `side`: enlarged by whole factors to stay crisp, reduced smoothly."""
+    import PIL.Image
+
+    longest = max(picture.size)
+    if longest <= side:
+        factor = side // longest
+        return picture.resize((picture.width * factor, picture.height * factor), PIL.Image.Resampling.NEAREST)
+    size = tuple(max(1, round(length * side / longest)) for length in picture.size)
+    return picture.resize(size, PIL.Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _font(text: str, size: int) -> Any:
+    import PIL.ImageFont
+
+    if max(map(ord, text), default=0) > 0x2E80:
+        for name in WIDE_FONTS:
+            try:
+                return PIL.ImageFont.truetype(name, size)
+            except OSError:
+                continue
+    return PIL.ImageFont.load_default(size)
+
+
+def _fitting(text: str, font: Any, width: int) -> str:
+    """The text, its middle replaced by an ellipsis if it is wider than a thumbnail."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text[:200])
+    if font.getlength(text) <= width:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        shorter = text[: kept - kept // 2] + "…" + text[len(text) - kept // 2 :]
+        if font.getlength(shorter) <= width:
+            return shorter
+    return "…"
