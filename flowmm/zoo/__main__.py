@@ -60,9 +60,9 @@ def run_recipe(asked: argparse.Namespace) -> None:
     torch.set_num_threads(asked.threads)
     module = recipe(asked.name)
     if asked.command == "train":
-        module.train(asked.out, asked.minutes or RECIPES[asked.name], asked.device, asked.resume)
+        module.train(asked.out, asked.minutes or RECIPES[asked.name].minutes, asked.device, asked.resume)
     else:
-        show(module.measure(asked.folder or WEIGHTS / asked.name, asked.n))
+        show(module.measure(asked.folder or WEIGHTS / RECIPES[asked.name].shipped, asked.n))
 
 
 def show(figures: dict[str, float]) -> None:

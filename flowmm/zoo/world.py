@@ -44,7 +44,7 @@ ALL_PAIRS = tuple((colour, shape) for colour in COLOURS for shape in SHAPES)
 TRAINED_PAIRS = tuple(pair for pair in ALL_PAIRS if pair not in HELD_OUT)
 
 _SYNONYMS = {"big": "large", "little": "small", "tiny": "small", "gray": "grey", "violet": "purple", "plus": "cross"}
-_OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def reversed_view(scene: Scene) -> Scene:
     """The same picture told from the other thing; a single thing is returned as it is."""
     if scene.relation is None:
         return scene
-    return replace(scene, things=scene.things[::-1], relation=_OPPOSITE[scene.relation])
+    return replace(scene, things=scene.things[::-1], relation=OPPOSITE[scene.relation])
 
 
 # --- captions ------------------------------------------------------------------------------------------------------

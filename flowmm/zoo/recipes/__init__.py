@@ -7,9 +7,17 @@ classes. Recipes are imported on demand: each brings in torch.
 
 from importlib import import_module
 from types import ModuleType
+from typing import NamedTuple
 
-# name -> minutes on one thread that reach the figures in weights/README.md
-RECIPES = {"codec": 24, "sd": 90, "clip": 36}
+
+class Recipe(NamedTuple):
+    """Minutes on one thread that reach the figures in weights/README.md, and where under weights/ the model lies."""
+
+    minutes: float
+    shipped: str
+
+
+RECIPES = {"codec": Recipe(24, "sd/vae"), "sd": Recipe(90, "sd"), "clip": Recipe(36, "clip")}
 
 
 def recipe(name: str) -> ModuleType:

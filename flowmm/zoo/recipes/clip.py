@@ -48,9 +48,11 @@ def quadruple(rng: np.random.Generator, two: float, jitter: float) -> tuple[list
     last = ("size", "background")[rng.integers(2)] if scene.relation is None else "background"
     if scene.relation is None:
         scenes = [scene, recolour(scene, rng), reshape(scene, rng), vary(scene, last, rng)]
+    elif rng.random() < 0.5:
+        scenes = [turn(scene, relation, rng) for relation in world.RELATIONS]
     else:
         near = (recolour, reshape)[rng.integers(2)](scene, rng) if rng.random() < 0.6 else vary(scene, last, rng)
-        scenes = [scene, rebind(scene, rng), turn(scene, rng), near]
+        scenes = [scene, rebind(scene, rng), turn(scene, world.OPPOSITE[scene.relation], rng), near]
     tell_size = last == "size" or rng.random() < 0.4
     tell_background = last == "background" or rng.random() < 0.4
     return scenes, [tell(each, tell_size, tell_background) for each in scenes]
@@ -101,10 +103,8 @@ def rebind(scene: world.Scene, rng: np.random.Generator) -> world.Scene:
     return replace(scene, things=(replace(first, colour=second.colour), replace(second, colour=first.colour)))
 
 
-def turn(scene: world.Scene, rng: np.random.Generator) -> world.Scene:
-    """The same two things in another relation."""
-    others = [relation for relation in world.RELATIONS if relation != scene.relation]
-    relation = others[rng.integers(len(others))]
+def turn(scene: world.Scene, relation: str, rng: np.random.Generator) -> world.Scene:
+    """The same two things, placed anew in a relation."""
     spots = world.place_two(rng, relation)
     things = tuple(replace(thing, x=x, y=y) for thing, (x, y) in zip(scene.things, spots, strict=True))
     return replace(scene, things=things, relation=relation)
