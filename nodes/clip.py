@@ -87,7 +87,7 @@ def _(known: Known) -> dict[str, Fact]:
         return {
             "tokenizer": Fact((None, _length(found))),
             "processor": Fact((None, 3, *crop)),
-            "model": Fact(weights=found.component("").weights.bytes),
+            "model": Fact(weights=found.component("").weights.loaded_bytes),
         }
     except (SourceError, OSError):
         return {}

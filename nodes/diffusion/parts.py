@@ -96,9 +96,9 @@ def _(known: Known) -> dict[str, Fact]:
         factor, height, width = settings["factor"], settings["height"], settings["width"]
         return {
             "tokenizer": Fact((None, length)),
-            "text_encoder": Fact((None, length, spaces.number(encoder, "hidden_size", 512)), weights=encoder.weights.bytes),
-            "denoiser": Fact((None, settings["channels"], height // factor, width // factor), weights=denoiser.weights.bytes),
-            "autoencoder": Fact((None, 3, height, width), weights=autoencoder.weights.bytes),
+            "text_encoder": Fact((None, length, spaces.number(encoder, "hidden_size", 512)), weights=encoder.weights.loaded_bytes),
+            "denoiser": Fact((None, settings["channels"], height // factor, width // factor), weights=denoiser.weights.loaded_bytes),
+            "autoencoder": Fact((None, 3, height, width), weights=autoencoder.weights.loaded_bytes),
         }
     except (SourceError, OSError):
         return {}
