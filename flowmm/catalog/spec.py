@@ -79,6 +79,11 @@ class NodeSpec:
     spaces: Callable | None
     reference: str
     module: str
+    classes: tuple[type | None, ...] = ()  # what each output must be an instance of; empty if nothing is to be checked
+
+    def __post_init__(self) -> None:
+        classes = tuple(o.type.cls if isinstance(o.type, Socket) else None for o in self.outputs.values())
+        self.classes = classes if any(classes) else ()
 
     @property
     def lazy(self) -> bool:

@@ -61,23 +61,7 @@ def call(spec: NodeSpec, kwargs: dict[str, Any], context: Context | None) -> tup
         kwargs[spec.context] = context
     result = spec.function(**kwargs)
     outputs = tuple(result) if spec.several else (result,)
-    for value, expected, name in zip(outputs, _classes(spec), spec.outputs):
+    for value, expected, name in zip(outputs, spec.classes, spec.outputs):
         if expected is not None and not isinstance(value, expected):
             raise TypeError(f"its output `{name}` is a {type(value).__name__}, not a {expected.__name__}, as it declares")
     return outputs
-
-
-_CLASSES: dict[int, tuple] = {}
-
-
-def _classes(spec: NodeSpec) -> tuple:
-    found = _CLASSES.get(id(spec))
-    if found is None:
-        from ...sockets.types import Socket
-
-        found = tuple(o.type.cls if isinstance(o.type, Socket) else None for o in spec.outputs.values())
-        if any(found) or len(found) > 1:
-            _CLASSES[id(spec)] = found
-        else:
-            found = _CLASSES[id(spec)] = ()
-    return found
