@@ -16,6 +16,7 @@ from hashlib import blake2b
 from ..catalog import NodeSpec
 from ..catalog import code
 from ..graph.check import Checked
+from ..graph.problems import brief
 from ..graph.wiring import Const, Input, Link, Many, Wire, flat
 from ..store.keys import SIZE, UPSTREAM, VALUE, digest, h, operation, port, record
 
@@ -213,5 +214,7 @@ class Program:
 
 def short(value: Any) -> str:
     """A value in at most 60 characters."""
+    if type(value) is int:
+        return brief(value)
     text = " ".join(str(value).split()) if getattr(value, "is_socket", None) is True else repr(value)
     return text if len(text) <= 60 else text[:57] + "…"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
+from collections import deque
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Runtime:
         self.device = device
         self.threads = threads or available_cores()
         self.memory = MemoryTier(memory_budget or int(total_memory() * MEMORY_SHARE))
-        self._notes: list[str] = []
+        self._notes: deque[str] = deque(maxlen=100)
         folder = home() / "cache" if cache == "" else cache
         self.disk = DiskTier(Path(folder), disk_budget, self._notes.append) if folder is not None else None
         self._flights: dict[bytes, list] = {}
@@ -81,8 +82,8 @@ class Runtime:
         """End of a run: what it put on disk is there, and what went wrong on the way is said."""
         if self.disk is not None:
             self.disk.flush()
-        while self._notes:
-            report.send("note", text=self._notes.pop(0))
+        while report.listener is not None and self._notes:  # else the next run that has a listener says it
+            report.send("note", text=self._notes.popleft())
 
     def close(self) -> None:
         self.worker.close()

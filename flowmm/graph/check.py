@@ -11,7 +11,7 @@ from ..sockets import NotAccepted, Space
 from ..sockets.types import ListOf, Type, Var, instantiate, of_literal, union
 from ..sockets.unify import Bindings, Conflict
 from .coerce import Folder, coerce
-from .problems import Problem
+from .problems import Problem, brief
 from .wiring import Const, Input, Link, Many, Wire, Wiring, flat
 
 SPACES = {"V": "vocabulary", "E": "encoder space", "C": "conditioning", "S": "latent space", "X": "extra channels",
@@ -121,7 +121,7 @@ def _check_wire(checked: Checked, i: int, port: Port, wire: Wire, folder: Folder
         try:
             checked.consts[i][port.name] = coerce(wire.value, port, folder)
         except NotAccepted as error:
-            checked.problems.append(Problem("bad-literal", str(error), checked.wiring.names[i], port.name, got=repr(wire.value)[:80],
+            checked.problems.append(Problem("bad-literal", str(error), checked.wiring.names[i], port.name, got=brief(wire.value),
                                             expected=str(port.type), fix="Change the value."))  # fmt: skip
             return
         if i in checked.inputs and isinstance(port.type, Var):
@@ -159,7 +159,7 @@ def _check_list(checked: Checked, i: int, port: Port, wire: Many, target: Type, 
             try:
                 leaf.value = coerce(leaf.value, item, folder)
             except NotAccepted as error:
-                checked.problems.append(Problem("bad-literal", str(error), name, port.name, repr(leaf.value)[:80], str(item.type), "Change the value."))
+                checked.problems.append(Problem("bad-literal", str(error), name, port.name, brief(leaf.value), str(item.type), "Change the value."))
         elif type(leaf) is Link:
             came = _source_type(checked, leaf)
             conflict = checked.bindings.fit(came, item.type, (leaf, i, port.name)) if came is not None else None

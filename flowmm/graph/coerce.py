@@ -11,6 +11,7 @@ from typing import Any
 from ..catalog import Port
 from ..sockets import Image, NotAccepted, Value
 from ..sockets.types import Choice, ListOf, Plain, Socket, Type, Union, Var
+from .problems import brief
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def coerce(value: Any, port: Port, folder: Folder | None = None) -> Any:
     """The value as the port wants it. Raises NotAccepted with what came and what was wanted."""
     made = _convert(value, port.type, folder)
     if port.between is not None and type(made) in (int, float) and not port.between.holds(made):
-        raise NotAccepted(f"{made!r} is out of range: {port.between}")
+        raise NotAccepted(f"{brief(made)} is out of range: {port.between}")
     return made
 
 
@@ -43,7 +44,7 @@ def _convert(value: Any, type_: Type, folder: Folder | None) -> Any:
     if isinstance(type_, Choice):
         if any(type(value) is type(choice) and value == choice for choice in type_.values):
             return value
-        raise NotAccepted(f"{_shown(value)} is none of {', '.join(map(repr, type_.values))}")
+        raise NotAccepted(f"{brief(value)} is none of {', '.join(map(repr, type_.values))}")
     if isinstance(type_, Socket):
         if isinstance(value, Value):
             if isinstance(value, type_.cls):
@@ -54,13 +55,13 @@ def _convert(value: Any, type_: Type, folder: Folder | None) -> Any:
         return type_.cls.accept(value)
     if isinstance(type_, ListOf):
         if not isinstance(value, (list, tuple)):
-            raise NotAccepted(f"a {type_} is wanted, not {_shown(value)}")
+            raise NotAccepted(f"a {type_} is wanted, not {brief(value)}")
         return [_convert(item, type_.item, folder) for item in value]
     if isinstance(type_, Union):
         return _member(value, type_, folder)
     if isinstance(type_, Var) and isinstance(value, (str, int, float, bool, type(None), Value, list)):
         return value
-    raise NotAccepted(f"{_shown(value)} is no {type_}")
+    raise NotAccepted(f"{brief(value)} is no {type_}")
 
 
 def _member(value: Any, type_: Union, folder: Folder | None) -> Any:
@@ -73,7 +74,7 @@ def _member(value: Any, type_: Union, folder: Folder | None) -> Any:
         except NotAccepted as error:
             if not (isinstance(member, Plain) and member.cls is type(None)):
                 reasons.append(str(error))
-    raise NotAccepted(reasons[0] if len(reasons) == 1 else f"{_shown(value)} is no {type_}")
+    raise NotAccepted(reasons[0] if len(reasons) == 1 else f"{brief(value)} is no {type_}")
 
 
 def _plain(value: Any, cls: type, folder: Folder | None) -> Any:
@@ -85,7 +86,7 @@ def _plain(value: Any, cls: type, folder: Folder | None) -> Any:
         except OverflowError:
             made = math.inf
         if not math.isfinite(made):
-            raise NotAccepted(f"a finite number is wanted, not {value!r}")
+            raise NotAccepted(f"a finite number is wanted, not {brief(value)}")
         return made
     if cls is Path and isinstance(value, (str, os.PathLike)):
         text = os.fspath(value)
@@ -93,7 +94,7 @@ def _plain(value: Any, cls: type, folder: Folder | None) -> Any:
             raise NotAccepted("a path cannot hold a null byte")
         return folder.resolve(text) if folder else Path(text).expanduser().absolute()
     names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", Path: "a path", type(None): "nothing"}
-    raise NotAccepted(f"{names[cls]} is wanted, not {_shown(value)}")
+    raise NotAccepted(f"{names[cls]} is wanted, not {brief(value)}")
 
 
 def _paths(value: Any, folder: Folder | None) -> Any:
@@ -106,10 +107,3 @@ def _paths(value: Any, folder: Folder | None) -> Any:
     if "\x00" in text:
         raise NotAccepted("a path cannot hold a null byte")
     return folder.resolve(text) if folder else Path(text).expanduser()
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, (str, int, float, bool, type(None))):
-        text = repr(value)
-        return text if len(text) <= 60 else text[:57] + "…"
-    return f"a {type(value).__name__}"

@@ -277,7 +277,7 @@ def _short(value: Any) -> str:
 
 
 def _printable(path: Path) -> str:
-    return re.sub(r"[\x00-\x1f]", "�", str(path))[:200]
+    return re.sub("[\x00-\x1f\ud800-\udfff]", "�", str(path))[:200]
 
 
 _encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,17 @@ class GraphError(ValueError):
 
 class Unreadable(GraphError):
     """A file that is no graph at all: not there, not JSON, or not of this format."""
+
+
+def brief(value: Any) -> str:
+    """A plain value in at most 60 characters; anything else by its class."""
+    if not isinstance(value, (str, int, float, bool, type(None))):
+        return f"a {type(value).__name__}"
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no integer of more than 4,300 digits
+        return f"an integer of {value.bit_length():,} bits"
+    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def sentence(error: Exception) -> str:

@@ -12,7 +12,7 @@ from ..sockets.types import Type, Var, assignable, has_variables
 from .check import UNSET, input_value
 from .coerce import Folder, coerce
 from .document import words
-from .problems import Problem
+from .problems import Problem, brief
 from .wiring import Input, Many, Wiring, leaf_ports
 
 
@@ -97,7 +97,7 @@ def check_inputs(
                 values[wire] = coerce(value, bounded, None if trusted else folder)
             except NotAccepted as error:
                 where = f"{wiring.names[i]}.{port.name}"
-                problems.append(Problem("bad-input", f"the input `{name}` (for `{where}`): {error}", got=repr(value)[:80],
+                problems.append(Problem("bad-input", f"the input `{name}` (for `{where}`): {error}", got=brief(value),
                                         expected=str(port.type), fix="Give another value."))  # fmt: skip
                 break
     return problems, values

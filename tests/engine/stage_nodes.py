@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from flowmm import Context, node
 from flowmm.catalog import Cancelled
-from flowmm.sockets import Image, NotAccepted, Score, T, Text
+from flowmm.sockets import Image, Latent, NotAccepted, Score, T, Text
 
 RAN: list[str] = []  # every call of a node that counts, in order
 BOX: dict[str, object] = {}  # what the world outside holds right now, for impure nodes
@@ -82,6 +82,11 @@ def shout(text: str) -> str:
 @node(version=1)
 def both(whole: int, number: float) -> str:
     return f"{whole!r} {number!r}"
+
+
+@node(version=1)
+def shown(value: bool | int | float | str) -> str:
+    return repr(value)
 
 
 @node(version=1, lazy=("yes", "no"))
@@ -224,7 +229,31 @@ def lie(text: str) -> Text:
 
 
 @node(version=1)
-def uses_torch(a: int) -> int:
+def odd_text(text: str) -> str:
+    raise RuntimeError(f"two\n  lines about {text}")
+
+
+class Sealed(Text):
+    """A text that no codec knows."""
+
+
+@node(version=1)
+def secretive(text: str) -> Text:
+    return Sealed((text,))
+
+
+@node(version=1)
+def noise(seed: int) -> Latent:
     import torch
 
-    return int(torch.tensor(a) + 1)
+    return Latent(torch.randn((1, 4, 64, 64), generator=torch.Generator().manual_seed(seed)))
+
+
+@node(version=1)
+def doubled(latent: Latent) -> Latent:
+    return Latent((latent.values * 2).to(latent.values.dtype))
+
+
+@node(version=1)
+def mean_of(latent: Latent) -> float:
+    return float(latent.values.double().mean())
