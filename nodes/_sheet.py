@@ -19,21 +19,26 @@ def draw_sheet(pictures: list, captions: tuple[str, ...] | None, columns: int, s
     thumbnails = [thumbnail(picture, side) for picture in pictures]
     columns = min(columns, len(pictures))
     texts = [caption.split("\n")[:3] for caption in captions] if captions else [[] for _ in pictures]
-    tallest = max(map(len, texts))
-    row_height = side + GAP + tallest * LINE
-    rows = -(-len(pictures) // columns)
-    size = (2 * MARGIN + columns * side + (columns - 1) * GAP, 2 * MARGIN + rows * row_height - GAP + (GAP // 2 if tallest else 0))
-    paper = PIL.Image.new("RGB", size, PAPER)
+    text_height = max(map(len, texts)) * LINE + (GAP // 2 if captions else 0)
+    rows = [range(first, min(first + columns, len(pictures))) for first in range(0, len(pictures), columns)]
+    heights = [max(thumbnails[i].height for i in row) for row in rows]
+    width = 2 * MARGIN + columns * side + (columns - 1) * GAP
+    height = 2 * MARGIN + sum(heights) + len(rows) * text_height + (len(rows) - 1) * GAP
+    paper = PIL.Image.new("RGB", (width, height), PAPER)
     pen = PIL.ImageDraw.Draw(paper)
-    for i, (picture, lines) in enumerate(zip(thumbnails, texts)):
-        left, top = MARGIN + (i % columns) * (side + GAP), MARGIN + (i // columns) * row_height
-        x, y = left + (side - picture.width) // 2, top + (side - picture.height) // 2
-        paper.paste(picture, (x, y))
-        pen.rectangle((x - 1, y - 1, x + picture.width, y + picture.height), outline=EDGE)
-        for number, line in enumerate(lines):
-            font = _font(line, 14 if number == 0 else 13)
-            place = (left + side / 2, top + side + GAP // 2 + number * LINE)
-            pen.text(place, _fitting(line, font, side), fill=FAINT if number else INK, font=font, anchor="ma")
+    top = MARGIN
+    for row, tallest in zip(rows, heights):
+        for i in row:
+            left = MARGIN + (i - row.start) * (side + GAP)
+            picture = thumbnails[i]
+            x, y = left + (side - picture.width) // 2, top + tallest - picture.height
+            paper.paste(picture, (x, y))
+            pen.rectangle((x - 1, y - 1, x + picture.width, y + picture.height), outline=EDGE)
+            for number, line in enumerate(texts[i]):
+                font = _font(line, 14 if number == 0 else 13)
+                place = (left + side / 2, top + tallest + GAP // 2 + number * LINE)
+                pen.text(place, _fitting(line, font, side), fill=FAINT if number else INK, font=font, anchor="ma")
+        top += tallest + text_height + GAP
     return paper
 
 

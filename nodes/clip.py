@@ -45,7 +45,7 @@ class Parts(NamedTuple, Generic[V, E]):
 
 
 @node(version=1, title={"en": "Load CLIP", "zh": "加载 CLIP"}, tags=("clip", "load"))
-def load(source: Annotated[str, Help("zoo:NAME, or the folder of a CLIPModel")]) -> Parts[V, E]:
+def load(source: Annotated[str, ModelSource(), Help("zoo:NAME, or the folder of a CLIPModel")]) -> Parts[V, E]:
     """The parts of a CLIP model, as recipes; weights are read when a node first needs them.
 
     A source that is missing, incomplete or no CLIP is an error that says so.

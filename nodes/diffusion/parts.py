@@ -49,7 +49,7 @@ class Parts(NamedTuple, Generic[V, C, S, X, P]):
 
 
 @node(version=1, title={"en": "Load diffusion model", "zh": "加载扩散模型"}, tags=("diffusion", "load"))
-def load(source: Annotated[str, Help("zoo:NAME, or the folder of a Stable Diffusion pipeline")]) -> Parts[V, C, S, X, P]:
+def load(source: Annotated[str, ModelSource(), Help("zoo:NAME, or the folder of a Stable Diffusion pipeline")]) -> Parts[V, C, S, X, P]:
     """The parts of a Stable Diffusion pipeline (1 and 2), as recipes; weights are read when a node first needs them.
 
     The source's own recommendations (steps, guidance, size) go with the denoiser. A source that is missing, incomplete
