@@ -19,6 +19,7 @@ from flowmm.sockets import (
     ImageProcessor,
     Known,
     LogitScale,
+    ModelSource,
     Pixels,
     Score,
     Space,

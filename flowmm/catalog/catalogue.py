@@ -40,6 +40,8 @@ def _port(port: Port) -> dict[str, Any]:
         result["between"] = {name: value for name, value in bounds.items() if value is not None}
     if port.multiline:
         result["multiline"] = True
+    if port.source:
+        result["source"] = True
     if port.lazy:
         result["lazy"] = True
     return result

@@ -14,7 +14,7 @@ from typing import Any
 from ..sockets.handles import Handle
 from ..sockets.types import Choice, ListOf, Socket, Type, Union, Var, has_variables, of_literal, read
 from ..sockets.unify import Bindings
-from ..sockets.widgets import Between, Help, Multiline
+from ..sockets.widgets import Between, Help, ModelSource, Multiline
 from .context import Context
 
 REQUIRED = inspect.Parameter.empty
@@ -26,7 +26,7 @@ BUILDING: ContextVar[Any] = ContextVar("flowmm graph being built", default=None)
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One input. between, multiline: hints and bounds for plain values."""
+    """One input. between, multiline, source (a model's name): hints and bounds for plain values."""
 
     name: str
     type: Type
@@ -35,6 +35,7 @@ class Port:
     between: Between | None = None
     multiline: bool = False
     lazy: bool = False
+    source: bool = False
 
     @property
     def required(self) -> bool:
@@ -216,7 +217,8 @@ def _port(where: str, name: str, hint: Any, default: Any, port_help: dict, lazy:
             raise TypeError(f"{where}: the default {default!r} of {name!r} is no {type_}")
     help_ = next((n.text for n in notes if isinstance(n, Help)), port_help.get(name, ""))
     between = next((n for n in notes if isinstance(n, Between)), None)
-    return Port(name, type_, default, help_, between, any(isinstance(n, Multiline) for n in notes), lazy)
+    multiline, source = (any(isinstance(n, mark) for n in notes) for mark in (Multiline, ModelSource))
+    return Port(name, type_, default, help_, between, multiline, lazy, source)
 
 
 def _outputs(where: str, hint: Any, variables: dict, port_help: dict) -> tuple[bool, dict[str, Output]]:

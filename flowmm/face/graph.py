@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 class Graph:
     """A graph of typed nodes: call it with its inputs by name.
 
-    document: the saved form. path: the file it came from; relative paths inside the graph resolve against its folder.
+    document: the saved form. path: the file it came from; relative paths inside the graph resolve against its folder,
+    and may not leave it. A graph built in code is its author's own: its paths are trusted.
     """
 
     def __init__(self, document: Document | None = None, *, title: str = "", path: Path | None = None, original: bytes | None = None):
         self.document = document if document is not None else Document(flowmm=1, **({"title": title} if title else {}))
         self.path = path
+        self._own = document is None
         self._original = original
         self._wiring: Wiring | None = None
         self._parameters: dict[str, Parameter] | None = None
@@ -79,7 +81,10 @@ class Graph:
 
     @property
     def folder(self) -> Folder | None:
-        return Folder(self.path.resolve().parent) if self.path else Folder(Path.cwd())
+        """Where paths inside the graph lead; None: anywhere."""
+        if self.path is not None:
+            return Folder(self.path.resolve().parent)
+        return None if self._own else Folder(Path.cwd())
 
     def check(self, **inputs: Any) -> Checked:
         """Type every wire, with these inputs where given; reads config files, never weights."""

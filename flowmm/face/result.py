@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..sockets import Handle, Image, Labels, Score, Text, Value
+from ..sockets.values import numbered
 
 if TYPE_CHECKING:
     from ..engine.run import Run
@@ -88,9 +89,10 @@ def write(value: Any, stem: Path, *, embed: bool = True) -> list[Path]:
     if isinstance(value, Score):
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(["", *(value.columns or range(value.values.shape[1]))])
+        rows = value.rows or numbered(value.values.shape[0])
+        table.writerow(["", *(value.columns or numbered(value.values.shape[1]))])
         for i, row in enumerate(value.values):
-            table.writerow([value.rows[i] if value.rows else i, *(f"{x:.6g}" for x in row)])
+            table.writerow([rows[i], *(f"{x:.6g}" for x in row)])
         return [_replace(stem.with_suffix(".csv"), text.getvalue().encode())]
     if isinstance(value, Labels):
         rows = [[{"label": n, "probability": float(p)} for n, p in zip(names, row)] for names, row in zip(value.names, value.probabilities)]

@@ -35,6 +35,8 @@ def coerce(value: Any, port: Port, folder: Folder | None = None) -> Any:
     made = _convert(value, port.type, folder)
     if port.between is not None and type(made) in (int, float) and not port.between.holds(made):
         raise NotAccepted(f"{brief(made)} is out of range: {port.between}")
+    if port.source and folder is not None and type(made) is str and not made.startswith(("zoo:", "hf:")):
+        made = str(folder.resolve(made))
     return made
 
 

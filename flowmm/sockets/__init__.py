@@ -33,6 +33,6 @@ from .values import (
     Text,
     Tokens,
 )
-from .widgets import Between, Help, Multiline
+from .widgets import Between, Help, ModelSource, Multiline
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from html import escape
 
+from .values import numbered
+
 
 def score_table(score) -> str:
     """A table whose cells are shaded by their value, the best of each column in bold."""
     low, high = float(score.values.min()), float(score.values.max())
-    columns = score.columns or [str(i) for i in range(score.values.shape[1])]
-    rows = score.rows or [str(i) for i in range(score.values.shape[0])]
+    columns = score.columns or numbered(score.values.shape[1])
+    rows = score.rows or numbered(score.values.shape[0])
     head = "<tr><th></th>" + "".join(f"<th>{escape(c)}</th>" for c in columns) + "</tr>"
     body = []
     best = score.values.argmax(axis=0)

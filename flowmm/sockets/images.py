@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from .value import NotAccepted, Value, socket
 
 LONGEST_ORIGIN = 900_000  # bytes; Pillow refuses to read back a text chunk over a megabyte
+# What may be opened: formats that Pillow reads by itself. EPS would start Ghostscript, others reach for files or readers.
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "TGA", "TIFF", "WEBP")
 LARGEST_PIXELS = 2**26  # 67 megapixels: above any picture these models see, below a decompression bomb
 
 
@@ -154,7 +156,7 @@ def open_picture(source: Any, name: str | None = None):
 
     name = name or f"`{os.path.basename(os.fspath(source))}`"
     try:
-        with PIL.Image.open(source) as picture:
+        with PIL.Image.open(source, formats=FORMATS) as picture:
             if picture.width * picture.height > LARGEST_PIXELS:
                 raise NotAccepted(f"{name} is {picture.width}×{picture.height}; pictures over {LARGEST_PIXELS:,} pixels are refused")
             picture.load()
@@ -176,14 +178,19 @@ def from_pil(picture: Any, mode: str):
     import numpy
 
     if picture.mode.startswith("I") or picture.mode == "F":
-        grey = numpy.asarray(picture).astype("float64")
-        top = 255.0 if grey.max(initial=0) <= 255 else 65535.0
+        grey = numpy.nan_to_num(numpy.asarray(picture).astype("float64"))
+        top = next((top for top in _tops(picture.mode) if grey.max(initial=0) <= top), 65535.0)
         import PIL.Image
 
         picture = PIL.Image.fromarray((grey / top * 255).round().clip(0, 255).astype("uint8"))
     array = numpy.asarray(picture.convert(mode))
     array = array[..., None] if array.ndim == 2 else array
     return numpy.ascontiguousarray(array.transpose(2, 0, 1))[None]
+
+
+def _tops(mode: str) -> tuple[float, ...]:
+    """What white may be: 65535 where the file says 16 bits; else the smallest of these that nothing exceeds."""
+    return (65535.0,) if mode.startswith("I;16") else (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
 
 
 def from_array(array: Any, channels: int):

@@ -152,8 +152,8 @@ class Score(Value):
     colour = "#f1c232"
 
     def __str__(self) -> str:
-        names = self.rows or tuple(str(i) for i in range(len(self.values)))
-        columns = self.columns or tuple(str(i) for i in range(self.values.shape[1]))
+        names = self.rows or numbered(self.values.shape[0])
+        columns = self.columns or numbered(self.values.shape[1])
         width = max(map(len, names), default=0)
         widths = [max(8, len(column)) for column in columns]
         head = " " * width + "  " + "  ".join(c.rjust(w) for c, w in zip(columns, widths))
@@ -167,6 +167,11 @@ class Score(Value):
         from .html import score_table
 
         return score_table(self)
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """What rows and columns without names are called."""
+    return tuple(f"#{i + 1}" for i in range(count))
 
 
 @socket

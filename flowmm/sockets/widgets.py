@@ -39,5 +39,10 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A string that names a model: zoo:NAME, or a folder, which a graph file can name only inside its own folder."""
+
+
+@dataclass(frozen=True, slots=True)
 class Multiline:
     """A text that deserves more than one line of widget."""

@@ -15,6 +15,7 @@ from flowmm.sockets import (
     Fact,
     Help,
     Known,
+    ModelSource,
     NoiseSchedule,
     P,
     S,
