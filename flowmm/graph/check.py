@@ -8,7 +8,7 @@ from typing import Any
 
 from ..catalog import NodeSpec, Port
 from ..sockets import NotAccepted, Space
-from ..sockets.types import ListOf, Type, Var, instantiate, of_literal, union
+from ..sockets.types import ListOf, Type, Var, instantiate, of_literal
 from ..sockets.unify import Bindings, Conflict
 from .coerce import Folder, coerce
 from .problems import Problem, brief
@@ -125,7 +125,7 @@ def _check_wire(checked: Checked, i: int, port: Port, wire: Wire, folder: Folder
                                             expected=str(port.type), fix="Change the value."))  # fmt: skip
             return
         if i in checked.inputs and isinstance(port.type, Var):
-            checked.bindings.fit(of_literal(wire.value), checked.inputs[i][port.name])
+            _fit_literal(checked, i, port, wire.value, checked.inputs[i][port.name])
     elif type(wire) is Link:
         came = _source_type(checked, wire)
         if came is not None:
@@ -140,16 +140,12 @@ def _check_wire(checked: Checked, i: int, port: Port, wire: Wire, folder: Folder
 def _check_list(checked: Checked, i: int, port: Port, wire: Many, target: Type, folder: Folder | None) -> None:
     """Every item of a list, and of the lists in it, against the item type of the target."""
     name = checked.wiring.names[i]
-    target = checked.bindings.find(target)
+    if isinstance(target, Var):
+        _check_variable_list(checked, i, port, wire, target, folder)
+        return
     lists = [t for t in getattr(target, "members", (target,)) if isinstance(t, ListOf)]
     if not lists:
-        if not isinstance(target, Var):
-            checked.problems.append(Problem("not-a-list", f"`{port.name}` takes no list", name, port.name, "a list", str(target), "Wire one value."))
-            return
-        leaves = [_source_type(checked, leaf) for leaf in flat(wire) if type(leaf) is Link]
-        conflict = checked.bindings.fit(ListOf(union(t for t in leaves if t is not None)), target) if leaves else None
-        if conflict:
-            checked.problems.append(_mismatch(checked, i, port, next(leaf for leaf in flat(wire) if type(leaf) is Link), conflict))
+        checked.problems.append(Problem("not-a-list", f"`{port.name}` takes no list", name, port.name, "a list", str(target), "Wire one value."))
         return
     item = Port(port.name, lists[0].item)
     for leaf in wire.items:
@@ -165,6 +161,41 @@ def _check_list(checked: Checked, i: int, port: Port, wire: Many, target: Type, 
             conflict = checked.bindings.fit(came, item.type, (leaf, i, port.name)) if came is not None else None
             if conflict is not None:
                 checked.problems.append(_mismatch(checked, i, port, leaf, conflict))
+
+
+def _check_variable_list(checked: Checked, i: int, port: Port, wire: Many, target: Var, folder: Folder | None) -> None:
+    """A list for a type variable, as in a switch: its items join into one type, and the list of that with what else is wired there."""
+    item = Var("item")
+    for leaf in wire.items:
+        if type(leaf) is Many:
+            _check_list(checked, i, port, leaf, item, folder)
+        elif type(leaf) is Const:
+            _fit_literal(checked, i, port, leaf.value, item)
+        elif type(leaf) is Link:
+            came = _source_type(checked, leaf)
+            conflict = checked.bindings.fit(came, item, (leaf, i, port.name)) if came is not None else None
+            if conflict is not None:
+                checked.problems.append(_mismatch(checked, i, port, leaf, conflict))
+    made = ListOf(item)
+    if checked.bindings.fit(made, target):
+        _no_join(checked, i, port, a(checked.bindings.resolve(made)), target)
+
+
+def _fit_literal(checked: Checked, i: int, port: Port, value: Any, target: Type) -> None:
+    """A literal for a type variable."""
+    try:
+        conflict = checked.bindings.fit(of_literal(value), target)
+    except TypeError as error:
+        checked.problems.append(Problem("bad-literal", str(error), checked.wiring.names[i], port.name, brief(value), str(port.type), "Change the value."))
+        return
+    if conflict is not None:
+        _no_join(checked, i, port, brief(value), target)
+
+
+def _no_join(checked: Checked, i: int, port: Port, got: str, target: Type) -> None:
+    expected = str(checked.bindings.resolve(target))
+    message = f"{got} does not fit with what else is wired to this node, {a(checked.bindings.resolve(target))}"
+    checked.problems.append(Problem("type-mismatch", message, checked.wiring.names[i], port.name, got, expected, "Give values of one type."))
 
 
 def _source_type(checked: Checked, link: Link) -> Type | None:
