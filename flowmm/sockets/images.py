@@ -10,7 +10,8 @@ from .value import NotAccepted, Value, socket
 
 LONGEST_ORIGIN = 900_000  # bytes; Pillow refuses to read back a text chunk over a megabyte
 # What may be opened: formats that Pillow reads by itself. EPS would start Ghostscript, others reach for files or readers.
-FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "TGA", "TIFF", "WEBP")
+# The common ones first: asking for one of the others imports every plugin of Pillow.
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "DIB", "ICO", "JPEG2000", "PCX", "QOI", "TGA")
 LARGEST_PIXELS = 2**26  # 67 megapixels: above any picture these models see, below a decompression bomb
 
 
@@ -155,8 +156,9 @@ def open_picture(source: Any, name: str | None = None):
     import PIL.ImageOps
 
     name = name or f"`{os.path.basename(os.fspath(source))}`"
+    PIL.Image.init()
     try:
-        with PIL.Image.open(source, formats=FORMATS) as picture:
+        with PIL.Image.open(source, formats=[kind for kind in FORMATS if kind in PIL.Image.OPEN]) as picture:
             if picture.width * picture.height > LARGEST_PIXELS:
                 raise NotAccepted(f"{name} is {picture.width}×{picture.height}; pictures over {LARGEST_PIXELS:,} pixels are refused")
             picture.load()

@@ -1,0 +1,119 @@
+"""Every shipped graph, run on the embedded models from a new process, its answer judged."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import flowmm
+from flowmm.face.find import shipped
+from flowmm.graph.document import dump, words
+from flowmm.zoo import WEIGHTS, world
+from flowmm.zoo.judge import agrees, judge
+
+NAMES = sorted(path.stem for path in shipped().glob("*.json"))
+needs_sd = pytest.mark.skipif(not (WEIGHTS / "sd" / "model_index.json").is_file(), reason="the embedded pack has no sd yet")
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory):
+    made = flowmm.Runtime("cpu", cache=tmp_path_factory.mktemp("cache"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_graph_is_typed_canonical_and_told_in_two_languages(name):
+    graph = flowmm.load(name)
+    assert graph.check().errors() == []
+    assert dump(graph.document).encode() == graph.path.read_bytes()
+    for text in (graph.document.title, graph.document.about):
+        assert words(text, "en") and words(text, "zh") and words(text, "en") != words(text, "zh")
+    assert "arXiv" in graph.about and all(p.help or p.default is not None for p in graph.inputs.values())
+    assert "model" in graph.inputs
+
+
+def test_clip_match_finds_what_is_in_the_picture(runtime):
+    scores = flowmm.load("clip-match").run({}, runtime=runtime).scores
+    best = scores.values.argmax(axis=0)
+    assert [scores.rows[i] for i in best] == ["a cyan square", "a red circle"]
+
+
+def test_clip_zero_shot_puts_the_right_label_first(runtime):
+    labels = flowmm.load("clip-zero-shot").run({}, runtime=runtime).labels
+    assert labels.names[0][0] == "cyan square" and labels.probabilities[0][0] > 0.9
+    assert abs(labels.probabilities.sum() - 1) < 0.01
+
+
+@pytest.mark.parametrize("text, best", [("a red circle", "red-circle.png"), ("a purple star", "purple-star.png")])
+def test_clip_search_ranks_the_right_picture_first(runtime, text, best):
+    result = flowmm.load("clip-search").run({"text": text}, runtime=runtime)
+    assert result.scores.columns[0] == best and result.sheet.width > 300
+
+
+def test_another_search_text_embeds_no_picture_again(runtime):
+    graph = flowmm.load("clip-search")
+    graph.run({"text": "a blue star"}, runtime=runtime)
+    ran = []
+    graph.run({"text": "a cyan ring"}, runtime=runtime, listener=lambda e: ran.append(e.node) if e.kind == "running" else None)
+    assert "text" in ran and "picture" not in ran and "pixels" not in ran
+
+
+@needs_sd
+@pytest.mark.parametrize("prompt", ["a large red circle on a white background", "a blue square", "a small yellow star on a black background"])
+def test_text_to_image_draws_what_the_prompt_says(runtime, prompt):
+    """Four seeds each, at least three right: the shipped weights' own figure is printed by `python -m flowmm.zoo measure sd`."""
+    image = flowmm.load("text-to-image").run({"prompt": [prompt] * 4, "seed": 10}, runtime=runtime).image
+    told = world.parse(prompt)
+    assert sum(agrees(judge(image.to_pil(i)), told) for i in range(len(image))) >= 3
+
+
+@needs_sd
+def test_a_picture_reproduces_itself_in_a_new_process(runtime, tmp_path):
+    result = flowmm.load("text-to-image").run({"prompt": "a green circle", "seed": 4}, runtime=runtime)
+    result.image.save(tmp_path / "made.png")
+    env = os.environ | {"FLOWMM_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "flowmm.cli", "run", "made.png", "-o", "again", "-q", "--no-cache"]
+    subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True)
+    import PIL.Image
+
+    with PIL.Image.open(tmp_path / "made.png") as first, PIL.Image.open(tmp_path / "again" / "image.png") as second:
+        assert first.tobytes() == second.tobytes()
+
+
+PROBE = """
+import sys
+from flowmm import cli
+sys.argv = ["flowmm", "run", "clip-match", "-q"]
+try: cli.main()
+except SystemExit as stop: assert not stop.code
+loads = sys.modules["flowmm.models.residency"].LOADS if "flowmm.models.residency" in sys.modules else []
+print("LOADS", len(loads), "TORCH", "torch" in sys.modules)
+"""
+
+
+def test_the_second_run_in_a_new_process_loads_no_weights_and_no_torch(tmp_path):
+    env = os.environ | {"FLOWMM_HOME": str(tmp_path / "home")}
+    runs = [subprocess.run([sys.executable, "-c", PROBE], cwd=tmp_path, env=env, capture_output=True, text=True) for _ in range(2)]
+    told = [run.stdout.strip().splitlines()[-1] for run in runs]
+    assert told == ["LOADS 1 TORCH True", "LOADS 0 TORCH False"], [run.stderr for run in runs]
+    assert "from the cache" in runs[1].stderr
+
+
+def test_the_worker_process_gives_the_same_bits_and_keeps_torch_out_of_this_one(tmp_path):
+    probe = """
+import sys, flowmm, json
+here = flowmm.Runtime("cpu", cache=None, separate=True)
+result = flowmm.load("clip-match").run({}, runtime=here)
+print(json.dumps([result.scores.values.tolist(), "torch" in sys.modules]))
+here.close()
+"""
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=os.environ | {"FLOWMM_HOME": str(tmp_path)}, check=True)
+    values, torch_here = json.loads(done.stdout)
+    inline = flowmm.Runtime("cpu", cache=None)
+    assert not torch_here and values == flowmm.load("clip-match").run({}, runtime=inline).scores.values.tolist()
+    inline.close()
