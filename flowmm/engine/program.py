@@ -17,7 +17,7 @@ from ..catalog import NodeSpec
 from ..catalog import code
 from ..graph.check import Checked
 from ..graph.problems import brief
-from ..graph.wiring import Const, Input, Link, Many, Wire, flat
+from ..graph.wiring import Const, Input, Link, Wire, flat
 from ..store.keys import SIZE, UPSTREAM, VALUE, digest, h, operation, port, record
 
 # What a node is known by: its key; or, for a late node, by output record what followers put into their keys.

@@ -17,7 +17,7 @@ from typing import Any
 from ..catalog import Branch, Cancelled, Context
 from ..graph.problems import sentence
 from ..graph.wiring import Const, Input, Link, Many, Wire, flat
-from ..store.codec import Encoded
+from ..store.codec import Encoded, known
 from ..store.keys import SIZE, VALUE, digest
 from ..store.memory import MISSING
 from .events import Event, Reporter
@@ -197,6 +197,8 @@ class Run:
         if disk is None or (self.on_disk is not None and key not in self.on_disk):
             return None
         entry = disk.get_encoded(key) if self.worker.remote else disk.get(key)
+        if entry is not None and self.worker.remote and not all(map(known, entry)):
+            entry = None  # what could not be decoded there is a miss here
         if entry is None:
             if self.on_disk is None:
                 self.on_disk = disk.contains_many([k for k in self.identities if type(k) is bytes])

@@ -12,7 +12,7 @@ from ..sockets.types import ListOf, Type, Var, instantiate, of_literal
 from ..sockets.unify import Bindings, Conflict
 from .coerce import Folder, coerce
 from .problems import Problem, brief
-from .wiring import Const, Input, Link, Many, Wire, Wiring, flat
+from .wiring import Const, Input, Link, Many, Wire, Wiring
 
 SPACES = {"V": "vocabulary", "E": "encoder space", "C": "conditioning", "S": "latent space", "X": "extra channels",
           "P": "prediction kind", "K": "codebook"}  # fmt: skip

@@ -70,6 +70,24 @@ def encode(value: Any) -> Encoded:
     return Encoded(header, buffers)
 
 
+def known(encoded: Encoded) -> bool:
+    """Whether every socket in it is installed here in the version it was written with; no buffer is read."""
+    stack = [msgpack.unpackb(encoded.header, unicode_errors="surrogatepass")[1]]
+    while stack:
+        tree = stack.pop()
+        if type(tree) is not list:
+            continue
+        if tree[0] == SOCKET:
+            _, name, version, *parts = tree
+            cls = _sockets().get(name)
+            if cls is None or cls.version != version or tuple(parts[::2]) != _fields(cls):
+                return False
+            stack += parts[1::2]
+        elif tree[0] in (TUPLE, LIST, DICT):
+            stack += tree[1:]
+    return True
+
+
 _AS_IS = frozenset((str, bool, float, type(None)))
 
 

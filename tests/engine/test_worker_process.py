@@ -13,7 +13,7 @@ import stage_nodes as s
 from flowmm import Graph, NodeFailed, Runtime
 from flowmm.catalog import Cancelled
 from flowmm.engine.workers.child import DROP, KEEP, TASK
-from flowmm.store.codec import Encoded
+from flowmm.store.codec import Encoded, encode, known
 
 HERE = Path(__file__).parent
 
@@ -65,6 +65,24 @@ def test_keys_are_the_same_so_either_reads_what_the_other_stored(on_disk, ran):
     assert dict(again) == dict(first) and ran == ["listing conf*.py"]
     assert mixed().run({"x": 3}, runtime=here).number == mixed().run({"x": 3}, runtime=there).number
     assert mixed().run({"x": 3}, runtime=there).executed == 1  # the listing, which is impure
+
+
+def test_a_stored_value_whose_socket_has_changed_since_is_a_miss(on_disk, monkeypatch):
+    graph = Graph()
+    with graph:
+        graph.output(out=s.bigger(s.big(10)))
+    first, second = on_disk(separate=True), on_disk(separate=True)
+    graph.run(runtime=first)
+    assert graph.run(runtime=second).from_disk == 1
+    score = s.Score(numpy.ones((9, 9)))
+    stored = [encode(value) for value in (score, [{"k": (1, score)}], [{"k": numpy.ones((9, 9))}, s.Path("x"), 2**70])]
+    assert all(map(known, stored))
+    monkeypatch.setattr(s.Score, "version", 2)
+    assert [known(value) for value in stored] == [False, False, True]
+    second.memory.clear()
+    run, _ = graph.prepare({}, runtime=second)
+    run.identities, run.digests = run.program.identities(run.given)
+    assert run._from_disk(run.identities[1]) is None
 
 
 def test_a_value_made_by_the_child_is_not_sent_back_to_it(separate, sent):

@@ -35,6 +35,7 @@ def hang(began: str) -> int:
 @node(version=1)
 def die(signal: int) -> int:
     os.kill(os.getpid(), signal)
+    time.sleep(20)  # another thread may be the one that gets the signal
     return 0
 
 
