@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
 from flowmm.zoo import world
-from flowmm.zoo.recipes import tokens, training
+from flowmm.zoo.recipes import near, tokens, training
 
 QUADRUPLES, PEAK = 10, 1e-3
 PROMPTS = [f"{world.describe(world.Thing(shape, colour, 'large', 0, 0))}" for colour, shape in world.ALL_PAIRS]
@@ -47,12 +47,13 @@ def quadruple(rng: np.random.Generator, two: float, jitter: float) -> tuple[list
     scene = world.random_scene(rng, two=two, jitter=jitter)
     last = ("size", "background")[rng.integers(2)] if scene.relation is None else "background"
     if scene.relation is None:
-        scenes = [scene, recolour(scene, rng), reshape(scene, rng), vary(scene, last, rng)]
+        scenes = [scene, near.recolour(scene, rng), near.reshape(scene, rng), near.vary(scene, last, rng)]
     elif rng.random() < 0.5:
-        scenes = [turn(scene, relation, rng) for relation in world.RELATIONS]
+        scenes = [near.turn(scene, relation, rng) for relation in world.RELATIONS]
     else:
-        near = (recolour, reshape)[rng.integers(2)](scene, rng) if rng.random() < 0.6 else vary(scene, last, rng)
-        scenes = [scene, rebind(scene, rng), turn(scene, world.OPPOSITE[scene.relation], rng), near]
+        change = (near.recolour, near.reshape)[rng.integers(2)]
+        other = change(scene, rng) if rng.random() < 0.6 else near.vary(scene, last, rng)
+        scenes = [scene, near.rebind(scene, rng), near.turn(scene, world.OPPOSITE[scene.relation], rng), other]
     tell_size = last == "size" or rng.random() < 0.4
     tell_background = last == "background" or rng.random() < 0.4
     return scenes, [tell(each, tell_size, tell_background) for each in scenes]
@@ -64,50 +65,6 @@ def tell(scene: world.Scene, size: bool, background: bool) -> str:
     if scene.relation is not None:
         text += f" {scene.relation} {world.describe(scene.things[1])}"
     return f"{text} on a {scene.background} background" if background else text
-
-
-def recolour(scene: world.Scene, rng: np.random.Generator) -> world.Scene:
-    """Another colour for one thing, among the trained pairs."""
-    return _exchange(scene, rng, lambda thing, pair: pair[1] == thing.shape and pair[0] != thing.colour)
-
-
-def reshape(scene: world.Scene, rng: np.random.Generator) -> world.Scene:
-    """Another shape for one thing, among the trained pairs."""
-    return _exchange(scene, rng, lambda thing, pair: pair[0] == thing.colour and pair[1] != thing.shape)
-
-
-def _exchange(scene: world.Scene, rng: np.random.Generator, wanted) -> world.Scene:
-    place = int(rng.integers(len(scene.things)))
-    thing = scene.things[place]
-    options = [pair for pair in world.TRAINED_PAIRS if wanted(thing, pair)]
-    colour, shape = options[rng.integers(len(options))]
-    things = list(scene.things)
-    things[place] = replace(thing, colour=colour, shape=shape)
-    return replace(scene, things=tuple(things))
-
-
-def vary(scene: world.Scene, attribute: str, rng: np.random.Generator) -> world.Scene:
-    """The other size, or another background."""
-    if attribute == "size":
-        thing = scene.things[0]
-        return replace(scene, things=(replace(thing, size="small" if thing.size == "large" else "large"),))
-    others = [background for background in world.BACKGROUNDS if background != scene.background]
-    return replace(scene, background=others[rng.integers(len(others))])
-
-
-def rebind(scene: world.Scene, rng: np.random.Generator) -> world.Scene:
-    """The two things' colours exchanged; where that would show a held-out pair, another colour instead."""
-    first, second = scene.things
-    if world.HELD_OUT & {(first.colour, second.shape), (second.colour, first.shape)}:
-        return recolour(scene, rng)
-    return replace(scene, things=(replace(first, colour=second.colour), replace(second, colour=first.colour)))
-
-
-def turn(scene: world.Scene, relation: str, rng: np.random.Generator) -> world.Scene:
-    """The same two things, placed anew in a relation."""
-    spots = world.place_two(rng, relation)
-    things = tuple(replace(thing, x=x, y=y) for thing, (x, y) in zip(scene.things, spots, strict=True))
-    return replace(scene, things=things, relation=relation)
 
 
 def roughen(pictures: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

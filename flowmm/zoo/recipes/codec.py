@@ -1,8 +1,9 @@
 """The picture codec: an `AutoencoderKL`, (3, 32, 32) in [-1, 1] to latents (4, 8, 8) of mean 0 and deviation 1.
 
 The strong KL term halves what the latents carry at no visible cost; without it diffusion learns far slower.
-In the last third of the budget the latents are settled and the decoder alone goes on, from noisy latents: it learns
-to draw clean shapes from what diffusion gets nearly right.
+In the last third of the budget the latents are settled and the decoder alone goes on, from latents spoilt by noise
+and by a share of a near miss (the same scene in another colour, shape or background): it learns to draw clean shapes
+from what diffusion gets nearly right.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import torch
 from diffusers import AutoencoderKL
 
 from flowmm.zoo import judge, world
-from flowmm.zoo.recipes import training
+from flowmm.zoo.recipes import near, training
 
 BATCH, PEAK, KL = 16, 1.5e-3, 3e-3
 SETTLED = 0.65  # share of the budget after which only the decoder is trained
-POLISH_PEAK, POLISH_NOISE = 7e-4, 0.4
+POLISH_PEAK, POLISH_NOISE, POLISH_MIX = 7e-4, 0.4, 0.35
 
 
 def build() -> AutoencoderKL:
@@ -88,9 +89,8 @@ def polish(out: Path, minutes: float, device: str = "cpu") -> None:
     clock, step, noted = training.Clock(minutes), 0, 0.0
     while clock.running:
         scenes, pictures = training.random_batch(rng, BATCH, two=0.2)
-        latents = encode(codec, scenes)
-        level = POLISH_NOISE * torch.rand(BATCH, 1, 1, 1, device=device)
-        made = codec.decode(latents + level * torch.randn_like(latents)).sample
+        latents = spoil(encode(codec, scenes), encode(codec, [near_miss(scene, rng) for scene in scenes]))
+        made = codec.decode(latents).sample
         error = picture_error(made, pictures.to(device))
         training.set_rate(optimizer, training.learning_rate(POLISH_PEAK, step, clock.fraction, flat=0.1))
         optimizer.zero_grad()
@@ -104,6 +104,23 @@ def polish(out: Path, minutes: float, device: str = "cpu") -> None:
             training.say(clock, step, step * BATCH, error=error.item())
     average.swap()
     training.ship(codec.cpu(), out / "codec")
+
+
+def near_miss(scene: world.Scene, rng: np.random.Generator) -> world.Scene:
+    """The scene with another background, colour or shape."""
+    change = rng.integers(4)
+    if change < 2:
+        return near.vary(scene, "background", rng)
+    return (near.recolour, near.reshape)[change - 2](scene, rng)
+
+
+def spoil(latents: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Latents with up to POLISH_MIX of the others in half of them, and noise of up to POLISH_NOISE in all."""
+    shape = (len(latents), 1, 1, 1)
+    mix = POLISH_MIX * torch.rand(shape) * (torch.rand(shape) < 0.5)
+    level = POLISH_NOISE * torch.rand(shape)
+    mixed = torch.lerp(latents, others, mix.to(latents.device))
+    return mixed + level.to(latents.device) * torch.randn_like(latents)
 
 
 def loss(codec: AutoencoderKL, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,7 +17,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from transformers import CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from flowmm.zoo import judge, world
-from flowmm.zoo.recipes import clip, codec, tokens, training
+from flowmm.zoo.recipes import clip, codec, near, tokens, training
 
 BATCH, PEAK, WIDTH = 16, 1e-3, 128
 SCENES = 24_576
@@ -132,7 +132,7 @@ class ShapeGap:
     def __init__(self, lesson: Lesson, count: int = 192):
         rng = np.random.default_rng(9)
         scenes = lesson.scenes[:count]
-        wrong = [clip.reshape(scene, rng) for scene in scenes]
+        wrong = [near.reshape(scene, rng) for scene in scenes]
         self.latents = lesson.latents[:count]
         self.right, self.wrong = (
             tokens.to_ids(lesson.tokenizer, [world.caption(scene) for scene in each]) for each in (scenes, wrong)
