@@ -1,0 +1,151 @@
+"""Residency: one load a component, the least recently used leaves, running out of memory is said in figures."""
+
+import threading
+
+import pytest
+import torch
+
+from flowmm.models import residency as room
+from flowmm.models.residency import LOADS, OutOfMemory, Residency, residency, using
+from flowmm.nodes import clip, diffusion
+
+
+@pytest.fixture
+def parts(saved_diffusion):
+    return diffusion.load(str(saved_diffusion))
+
+
+def test_a_component_is_loaded_once_whoever_asks(saved_clip, saved_diffusion):
+    here = Residency("cpu")
+    before = LOADS.total()
+    model = clip.load(str(saved_clip)).model
+    assert not here.is_resident(model)
+    module = here.load(model)
+    assert here.is_resident(model) and here.load(clip.load(str(saved_clip)).model) is module
+    assert here.loaded == 1 and LOADS.total() == before + 1
+
+
+def test_making_handles_loads_nothing(saved_clip, saved_diffusion):
+    before = LOADS.total()
+    clip.load(str(saved_clip)), diffusion.load(str(saved_diffusion))
+    assert LOADS.total() == before
+
+
+def test_the_same_weights_in_two_folders_are_one(clip_folder, saved_clip):
+    here = Residency("cpu")
+    assert here.load(clip.load(str(clip_folder)).model) is here.load(clip.load(str(saved_clip)).model)
+    assert here.loaded == 1
+
+
+def test_tokenizers_and_schedules_are_shared_but_no_weights(saved_clip, parts):
+    here = Residency("cpu")
+    tokenizer = here.load(clip.load(str(saved_clip)).tokenizer)
+    assert tokenizer("a").input_ids and here.load(parts.schedule)["_class_name"] == "DDIMScheduler"
+    assert (here.loaded, here.bytes) == (0, 0)
+
+
+def test_modules_are_float32_still_and_in_evaluation_mode(parts):
+    module = Residency("cpu").load(parts.denoiser)
+    assert not module.training and not any(p.requires_grad for p in module.parameters())
+    assert {p.dtype for p in module.parameters()} == {torch.float32}
+
+
+def test_the_least_recently_used_leaves_when_the_budget_is_full(parts):
+    here = Residency("cpu")
+    for handle in (parts.denoiser, parts.autoencoder, parts.text_encoder):
+        here.load(handle)
+    needed = here.bytes
+    here = Residency("cpu", budget=needed - 1)
+    here.load(parts.denoiser)
+    here.load(parts.autoencoder)
+    here.load(parts.denoiser)
+    here.load(parts.text_encoder)
+    assert [here.is_resident(h) for h in (parts.denoiser, parts.autoencoder, parts.text_encoder)] == [True, False, True]
+    assert here.bytes <= here.budget
+    here.load(parts.autoencoder)
+    assert here.loaded == 4
+
+
+def test_what_is_in_use_is_not_pushed_out(parts):
+    here = Residency("cpu", budget=1)
+    with here.pinned(parts.denoiser):
+        here.load(parts.autoencoder)
+        assert here.is_resident(parts.denoiser)
+    here.load(parts.text_encoder)
+    assert not here.is_resident(parts.denoiser) and not here.is_resident(parts.autoencoder)
+
+
+def test_running_out_of_memory_makes_room_and_tries_once_more(parts, monkeypatch):
+    here = Residency("cpu")
+    here.load(parts.autoencoder)
+    real, calls = room.build, []
+
+    def short(handle):
+        calls.append(handle.family)
+        if len(calls) == 1:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return real(handle)
+
+    monkeypatch.setattr(room, "build", short)
+    here.load(parts.denoiser)
+    assert calls == ["unet", "unet"] and not here.is_resident(parts.autoencoder)
+
+
+def test_what_never_fits_says_how_much_it_needs(parts, monkeypatch):
+    def never(handle):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(room, "build", never)
+    with pytest.raises(OutOfMemory, match=r"the unet of `.*` needs 0.00 GB on cpu, which has \d+.\d GB"):
+        Residency("cpu").load(parts.denoiser)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(parts, monkeypatch):
+    def broken(handle):
+        raise RuntimeError("size mismatch")
+
+    monkeypatch.setattr(room, "build", broken)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        Residency("cpu").load(parts.denoiser)
+
+
+def test_threads_that_ask_at_once_share_one_load(parts):
+    here, found = Residency("cpu"), []
+    threads = [threading.Thread(target=lambda: found.append(here.load(parts.denoiser))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert here.loaded == 1 and len({id(module) for module in found}) == 1
+
+
+def test_there_is_one_residency_a_device():
+    assert residency("cpu") is residency("cpu")
+
+
+def test_using_a_handle_turns_gradients_off(parts):
+    class Context:
+        device = "cpu"
+
+    with using(Context, parts.text_encoder) as module:
+        assert not torch.is_grad_enabled()
+        assert not module(torch.ones(1, 4, dtype=torch.int64)).last_hidden_state.requires_grad
+    assert torch.is_grad_enabled()
+
+
+def test_patches_make_another_component(parts):
+    import dataclasses
+
+    here = Residency("cpu")
+    patched = dataclasses.replace(parts.denoiser, patches=(("lora", "x", 1.0),))
+    here.load(parts.denoiser)
+    assert not here.is_resident(patched)
+    with pytest.raises(ValueError, match="takes no patches"):
+        here.load(patched)
+
+
+def test_weights_deleted_after_planning_are_missed_in_words(clip_folder):
+    model = clip.load(str(clip_folder)).model
+    (clip_folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match="has no weights"):
+        Residency("cpu").load(model)
