@@ -99,6 +99,8 @@ class Source:
         if name not in self.components:
             known = ", ".join(sorted(filter(None, self.components))) or "nothing else"
             raise SourceError(f"`{self.name}` has no {name or 'model'}; it has {known}")
+        if not self.components[name].folder.is_dir():
+            raise SourceError(f"`{self.name}` lists a {name}, but has no folder of that name: download it again")
         return self.components[name]
 
     def want(self, op: str, what: str, classes: tuple[str, ...]) -> Source:
@@ -111,6 +113,8 @@ class Source:
 
 def open_source(name: str) -> Source:
     """The source a person named. Raises SourceError with what to do."""
+    if not isinstance(name, str):
+        raise SourceError(f"a model source is zoo:NAME or the folder of a model, not a {type(name).__name__}")
     if name.startswith("zoo:"):
         folder = _zoo_folder(name)
     elif name.startswith("hf:"):
@@ -155,8 +159,8 @@ def _pipeline(name: str, folder: Path, card: dict) -> Source:
     for part, entry in index.items():
         if part.startswith("_") or not (isinstance(entry, list) and len(entry) == 2 and all(isinstance(x, str) for x in entry)):
             continue  # a setting of the pipeline, or a part that was left out
-        if not (folder / part).is_dir() or Path(part).name != part:
-            raise SourceError(f"`{name}` lists a {part}, but has no folder of that name: download it again")
+        if Path(part).name != part:
+            raise SourceError(f"`{name}`: model_index.json is damaged; download it again")
         components[part] = Component(name, part, entry[1], folder / part)
     return Source(name, folder, str(index.get("_class_name", "pipeline")), components, card)
 

@@ -66,6 +66,13 @@ def prediction(schedule: Component) -> Space:
     )  # fmt: skip
 
 
+def context_length(encoder: Component, tokenizer: Component, within: str = "") -> int:
+    """Tokens a text is cut to: the positions its encoder has, or fewer if the tokenizer says so."""
+    positions = number(encoder, "max_position_embeddings", 77, within)
+    stated = tokenizer.config.get("model_max_length")
+    return int(stated) if isinstance(stated, (int, float)) and 1 <= stated < positions else positions
+
+
 def number(component: Component, name: str, default: int | None = None, within: str = "") -> int:
     """A whole number of a config, maybe of a part of it. Raises SourceError."""
     config: Any = component.config.get(within, {}) if within else component.config
