@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
-from hashlib import blake2b
-
 from ..catalog import NodeSpec
-from ..catalog import code
 from ..graph.check import Checked
 from ..graph.problems import brief
 from ..graph.wiring import Const, Input, Link, Wire, flat
 from ..store.keys import SIZE, UPSTREAM, VALUE, digest, h, operation, port, record
+from .workers.base import code_of, uses_torch
 
 # What a node is known by: its key; or, for a late node, by output record what followers put into their keys.
 Identity = bytes | dict[bytes, bytes]
@@ -27,16 +26,15 @@ Identity = bytes | dict[bytes, bytes]
 class Operation:
     """What all nodes of one op share. ports: sorted by name, with record and the bytes of the default."""
 
-    __slots__ = ("spec", "head", "ports", "late", "records", "positions", "code")
+    __slots__ = ("spec", "head", "ports", "late", "records", "positions", "code", "torch")
 
     def __init__(self, spec: NodeSpec, numeric: str):
         self.spec = spec
-        self.code = code.of_module(spec.module)
-        if not self.code.known:
-            self.code = code.of_function(spec.function)
+        self.code = code_of(spec)
+        self.torch = uses_torch(spec)
         libraries = self.code.libraries
         # Only what computes with torch depends on the device, the threads and the speed mode.
-        self.head = operation(spec.op, spec.version, self.code.digest, numeric if "torch" in libraries else "", libraries)
+        self.head = operation(spec.op, spec.version, self.code.digest, numeric if self.torch else "", libraries)
         self.ports = []
         for name in sorted(spec.inputs):
             declared = spec.inputs[name]
@@ -191,7 +189,7 @@ class Program:
         shared, wires = self.operations[i], self.checked.wiring.wires[i]
         found: dict[str, Any] = {
             "version": shared.spec.version, "code": shared.code.digest.hex(),
-            "numeric": self.numeric if "torch" in shared.code.libraries else "", "libraries": shared.code.libraries, "ports": {},
+            "numeric": self.numeric if shared.torch else "", "libraries": shared.code.libraries, "ports": {},
         }  # fmt: skip
         for name in sorted(shared.spec.inputs):
             wire = wires.get(name)

@@ -22,7 +22,7 @@ from ..store.keys import SIZE, VALUE, digest
 from ..store.memory import MISSING
 from .events import Event, Reporter
 from .program import Identity, Program
-from .workers.base import NodeFailed, Task, WorkerLost, call
+from .workers.base import NodeFailed, Task, WorkerLost, call, set_threads
 
 NEW, ASKED, RUNNING, HAVE = range(4)
 KEEP_SECONDS = 0.010  # an intermediate that cost less is computed again rather than written to disk
@@ -259,6 +259,8 @@ class Run:
             return
         started = time.perf_counter()
         try:
+            if program.operations[i].torch:
+                set_threads(runtime.threads)
             outputs = call(spec, self._kwargs(i), self._context(i) if spec.context else None)
         except BaseException as error:
             runtime.land(key, None, error if isinstance(error, Exception) else Cancelled(), 0.0, self)

@@ -255,5 +255,19 @@ def doubled(latent: Latent) -> Latent:
 
 
 @node(version=1)
+def threads_inline(a: int) -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+@node(version=1, lane="cpu")
+def threads_of_lane(a: int) -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+@node(version=1)
 def mean_of(latent: Latent) -> float:
     return float(latent.values.double().mean())

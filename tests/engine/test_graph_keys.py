@@ -101,7 +101,7 @@ def test_equal_values_of_other_types_have_other_keys(runtime):
 
 
 def test_threads_and_device_matter_only_to_what_computes_with_torch(monkeypatch):
-    monkeypatch.setattr(code, "of_module", lambda module: code.Code(b"code", {"torch": "2.6"} if module == "with torch" else {}))
+    monkeypatch.setattr("flowmm.engine.workers.base.of_module", lambda module: code.Code(b"code", {"torch": "2.6"} if module == "with torch" else {}))
     plain, torch = (_spec(module) for module in ("without", "with torch"))
     assert Operation(plain, "cpu/1 thread").head == Operation(plain, "cpu/2 threads").head
     assert Operation(torch, "cpu/1 thread").head != Operation(torch, "cpu/2 threads").head
@@ -110,7 +110,7 @@ def test_threads_and_device_matter_only_to_what_computes_with_torch(monkeypatch)
 def test_a_new_version_of_a_library_matters_only_to_those_who_import_it(monkeypatch):
     heads = []
     for version in ("1", "2"):
-        monkeypatch.setattr(code, "of_module", lambda module: code.Code(b"code", {"numpy": version} if module == "with numpy" else {}))  # noqa: B023
+        monkeypatch.setattr("flowmm.engine.workers.base.of_module", lambda module: code.Code(b"code", {"numpy": version} if module == "with numpy" else {}))  # noqa: B023
         heads.append([Operation(_spec(module), "").head for module in ("without", "with numpy")])
     assert heads[0][0] == heads[1][0] and heads[0][1] != heads[1][1]
 

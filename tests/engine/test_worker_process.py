@@ -200,6 +200,15 @@ print(result.mean, "torch" in sys.modules)
     assert float(mean) == graph.run(runtime=runtime).mean
 
 
+@pytest.mark.parametrize("function", [s.threads_inline, s.threads_of_lane])
+def test_torch_has_the_promised_threads_from_its_first_node_on(runtime, separate, function):
+    for where, number in ((separate, 1), (runtime, 1), (Runtime("cpu", cache=None, threads=2), 2)):
+        graph = Graph()
+        with graph:
+            graph.output(out=function(0))
+        assert graph.run(runtime=where).out == number
+
+
 def test_a_node_of_a_script_says_why_it_cannot_run_there(tmp_path):
     text = """
 from flowmm import Graph, Runtime, NodeFailed, node

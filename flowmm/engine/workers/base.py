@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from ...catalog import Context, NodeSpec
+from ...catalog.code import Code, of_function, of_module
+
+TORCH = frozenset(("torch", "torchvision", "torchaudio", "transformers", "diffusers", "accelerate", "peft", "timm", "open_clip"))
 
 
 class NodeFailed(RuntimeError):
@@ -53,6 +57,26 @@ class Worker(Protocol):
     def submit(self, task: Task) -> None: ...
 
     def close(self) -> None: ...
+
+
+def code_of(spec: NodeSpec) -> Code:
+    """The code a node runs: its module's, or for a node of a notebook or prompt its function's."""
+    found = of_module(spec.module)
+    return found if found.known else of_function(spec.function)
+
+
+@lru_cache(4096)
+def uses_torch(spec: NodeSpec) -> bool:
+    """Whether a node computes with torch, so that device, threads and speed mode decide its last bits."""
+    return not TORCH.isdisjoint(code_of(spec).libraries)
+
+
+def set_threads(threads: int) -> None:
+    """The numeric class promises a thread count; torch keeps one for each thread, and a node may have set another."""
+    import torch
+
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
 
 
 def call(spec: NodeSpec, kwargs: dict[str, Any], context: Context | None) -> tuple:

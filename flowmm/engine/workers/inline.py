@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ...catalog import Cancelled, Context
 from ...sockets import Handle
-from .base import Task, WorkerLost, call
+from .base import Task, WorkerLost, call, set_threads, uses_torch
 
 CLOSED = "the worker was closed before it could run this node"
 
@@ -78,17 +78,10 @@ class InlineWorker:
                 raise WorkerLost(CLOSED)
             if task.cancelled():
                 raise Cancelled(task.node)
-            self._set_threads()
+            if uses_torch(task.spec):
+                set_threads(self.threads)
             outputs = call(task.spec, task.kwargs, Context(task.node, self.device, task.report, task.cancelled, os.environ.get))
         except BaseException as error:  # whatever a node raises is its run's business, not this thread's
             task.done(None, error, time.perf_counter() - started)
         else:
             task.done(outputs, None, time.perf_counter() - started)
-
-    def _set_threads(self) -> None:
-        """The numeric class promises a thread count; a node may have just imported torch, or set another."""
-        import sys
-
-        torch = sys.modules.get("torch")
-        if torch is not None and torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)
