@@ -12,9 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..catalog import Port
 from ..graph.check import UNSET
 from ..graph.document import dump, read
 from ..graph.problems import Problem, Unreadable
+from ..sockets import Image
+from ..sockets.types import ListOf, Plain, Socket, Union
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -28,7 +31,8 @@ def origin(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
     for name, parameter in graph.inputs.items():
         value = inputs.get(name, parameter.default)
         if value is not UNSET:
-            values[name] = _portable(value, graph.path.parent if graph.path and name not in inputs else Path.cwd())
+            base = graph.path.parent if graph.path and name not in inputs else Path.cwd()
+            values[name] = _portable(value, base, names_files(parameter.port))
     return {"graph": dump(graph.document), "name": graph.name, "inputs": values, "versions": versions(graph)}
 
 
@@ -43,11 +47,18 @@ def versions(graph: Graph) -> dict[str, str]:
     return found
 
 
-def _portable(value: Any, base: Path) -> Any:
+def names_files(port: Port) -> bool:
+    """Whether a string given to this input names a file or folder."""
+    members = port.type.members if isinstance(port.type, Union) else (port.type,)
+    kinds = [member.item if isinstance(member, ListOf) else member for member in members]
+    return port.source or any(kind == Plain(Path) or (isinstance(kind, Socket) and issubclass(kind.cls, Image)) for kind in kinds)
+
+
+def _portable(value: Any, base: Path, is_file: bool) -> Any:
     """An input as it may travel: plain values as they are, files by name and sha256, the rest by its kind."""
     if isinstance(value, (list, tuple)):
-        return [_portable(item, base) for item in value]
-    if isinstance(value, os.PathLike) or (isinstance(value, str) and _is_path(value, base)):
+        return [_portable(item, base, is_file) for item in value]
+    if isinstance(value, os.PathLike) or (is_file and isinstance(value, str) and not value.startswith(("zoo:", "hf:"))):
         path = base / os.path.expanduser(os.fspath(value))
         if path.is_file():
             return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
@@ -55,15 +66,6 @@ def _portable(value: Any, base: Path) -> Any:
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     return {"value": type(value).__name__}
-
-
-def _is_path(text: str, base: Path) -> bool:
-    if len(text) > 4096 or "\x00" in text or "\n" in text:
-        return False
-    try:
-        return os.path.isabs(text) or text.startswith("~") or (base / text).exists()
-    except OSError:
-        return False
 
 
 def opened(path: Path) -> tuple[bytes, dict[str, Any], str]:

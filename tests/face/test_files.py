@@ -80,3 +80,14 @@ def test_a_batch_is_written_as_numbered_pictures(runtime, tmp_path):
     black = PIL.Image.new("RGB", (4, 4))
     files = g.run({"picture": [black, black]}, runtime=runtime).save(tmp_path)
     assert [f.name for f in files] == ["image-0.png", "image-1.png"]
+
+
+def test_a_text_that_happens_to_be_a_file_name_stays_a_text(runtime, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cat").write_text("x")
+    with flowmm.Graph() as g:
+        size = face_nodes.steps(3)
+        g.output(image=face_nodes.noise(g.input("seed", 1), size=size), lengths=face_nodes.count(g.input("text", "")))
+    result = g.run({"text": "cat"}, runtime=runtime)
+    result.image.save(tmp_path / "out.png")
+    assert flowmm.load(tmp_path / "out.png").inputs["text"].default == "cat"
