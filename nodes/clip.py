@@ -231,10 +231,7 @@ def _open(source: str) -> Source:
 
 
 def _length(found: Source) -> int:
-    """Tokens the text tower has positions for, or fewer if the tokenizer says so."""
-    positions = spaces.number(found.component(""), "max_position_embeddings", 77, within="text_config")
-    stated = found.component("tokenizer").config.get("model_max_length")
-    return min(positions, int(stated)) if isinstance(stated, (int, float)) else positions
+    return spaces.context_length(found.component(""), found.component("tokenizer"), "text_config")
 
 
 def _crop(config: dict[str, Any]) -> tuple[int | None, int | None]:

@@ -101,10 +101,8 @@ def _transformer(cls: type, folder: Path) -> Any:
 
 
 def _diffuser(cls: type, folder: Path) -> Any:
-    import torch
-
     variant = find_weights(folder, folder.name).variant
-    return cls.from_pretrained(folder, torch_dtype=torch.float32, variant=variant, use_safetensors=True, local_files_only=True)
+    return cls.from_pretrained(folder, variant=variant, use_safetensors=True, local_files_only=True).float()
 
 
 @contextmanager

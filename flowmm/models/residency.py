@@ -18,7 +18,7 @@ from typing import Any
 
 from ..sockets import Handle
 from .families import build, has_weights
-from .weights import find_weights
+from .source import Component, SourceError
 
 SHARE = 0.6  # of the device's memory that weights may take
 LOADS: Counter[str] = Counter()  # weights read from disk in this process, by family
@@ -68,7 +68,7 @@ class Residency:
     def load(self, handle: Handle) -> Any:
         """The module (or tokenizer, processor, schedule config) a handle stands for, shared by everyone who asks.
 
-        Raises SourceError when the weights are gone, OutOfMemory when they do not fit.
+        Raises SourceError when the weights are gone or have changed, OutOfMemory when they do not fit.
         """
         return self._resident(handle).thing
 
@@ -103,7 +103,10 @@ class Residency:
         if not has_weights(handle):
             with _building:
                 return _Resident(build(handle), 0)
-        needed = find_weights(Path(handle.folder), f"`{handle.source}`").loaded_bytes
+        part = Component(handle.source, handle.component, "", Path(handle.folder))
+        if part.fingerprint != handle.fingerprint:  # else its results would be cached under the old weights' key
+            raise SourceError(f"{part} changed after the run began; run again")
+        needed = part.weights.loaded_bytes
         self._make_room(needed)
         for last in (False, True):
             try:
@@ -112,7 +115,6 @@ class Residency:
                 if not is_out_of_memory(error):
                     raise
                 if last:
-                    part = f"the {handle.component} of `{handle.source}`" if handle.component else f"`{handle.source}`"
                     free = device_memory(self.device) / 2**30
                     raise OutOfMemory(f"{part} needs {needed / 2**30:.2f} GB on {self.device}, which has {free:.1f} GB and could not "
                                       "make room: close other programs or take a smaller model") from error  # fmt: skip

@@ -135,7 +135,4 @@ def _settings(found: Source) -> dict[str, Any]:
 
 
 def _length(found: Source) -> int:
-    """Tokens a prompt is padded or cut to."""
-    positions = spaces.number(found.component("text_encoder"), "max_position_embeddings", 77)
-    stated = found.component("tokenizer").config.get("model_max_length")
-    return min(positions, int(stated)) if isinstance(stated, (int, float)) else positions
+    return spaces.context_length(found.component("text_encoder"), found.component("tokenizer"))

@@ -44,3 +44,4 @@ def diffusion_folder(saved_diffusion, tmp_path):
 
 def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:diffusers")
+    config.addinivalue_line("filterwarnings", "ignore:__array_wrap__:DeprecationWarning")

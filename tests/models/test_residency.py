@@ -149,3 +149,14 @@ def test_weights_deleted_after_planning_are_missed_in_words(clip_folder):
     (clip_folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match="has no weights"):
         Residency("cpu").load(model)
+
+
+def test_weights_changed_after_planning_are_not_computed_with(clip_folder):
+    model = clip.load(str(clip_folder)).model
+    path = clip_folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="changed after the run began; run again"):
+        Residency("cpu").load(model)
+    assert Residency("cpu").load(clip.load(str(clip_folder)).model)

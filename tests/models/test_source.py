@@ -98,19 +98,19 @@ def test_another_family_is_said_by_name(clip_folder):
 def test_pickles_are_not_loaded(clip_folder):
     (clip_folder / "model.safetensors").rename(clip_folder / "pytorch_model.bin")
     with pytest.raises(SourceError, match="pickled weights only; pickles can run code and are not loaded"):
-        open_source(str(clip_folder)).component("").weights
+        _ = open_source(str(clip_folder)).component("").weights
 
 
 def test_missing_weights_parts_and_vocabularies_are_said(clip_folder, diffusion_folder):
     (clip_folder / "model.safetensors").unlink()
     with pytest.raises(SourceError, match="has no weights"):
-        open_source(str(clip_folder)).component("").fingerprint
+        _ = open_source(str(clip_folder)).component("").fingerprint
     (clip_folder / "tokenizer.json").unlink()
     with pytest.raises(SourceError, match="has no vocabulary file"):
-        open_source(str(clip_folder)).component("tokenizer").fingerprint
+        _ = open_source(str(clip_folder)).component("tokenizer").fingerprint
     (diffusion_folder / "unet" / "config.json").unlink()
     with pytest.raises(SourceError, match="the unet of `.*` has no config.json"):
-        open_source(str(diffusion_folder)).component("unet").config
+        _ = open_source(str(diffusion_folder)).component("unet").config
     shutil.rmtree(diffusion_folder / "vae")
     with pytest.raises(SourceError, match="lists a vae, but has no folder of that name"):
         open_source(str(diffusion_folder)).component("vae")
@@ -123,7 +123,7 @@ def test_a_file_cut_short_is_noticed_before_it_is_loaded(clip_folder):
     for damaged in (whole[:-1], whole[:100], whole[:4], b"", b"\xff" * 50, whole + b"x"):
         path.write_bytes(damaged)
         with pytest.raises(SourceError, match="model.safetensors is cut short or damaged; download it again"):
-            open_source(str(clip_folder)).component("").weights
+            _ = open_source(str(clip_folder)).component("").weights
 
 
 def test_a_half_downloaded_model_names_the_missing_shards(tmp_path):
@@ -137,10 +137,10 @@ def test_a_half_downloaded_model_names_the_missing_shards(tmp_path):
     for shard in shards[1:]:
         shard.unlink()
     with pytest.raises(SourceError, match=rf"lacks {len(shards) - 1} of its {len(shards)} weight files \(model-00002.*unfinished"):
-        open_source(str(folder)).component("").weights
+        _ = open_source(str(folder)).component("").weights
     edit(folder / "model.safetensors.index.json", weight_map={"a": "../outside.safetensors"})
     with pytest.raises(SourceError, match="index.json is damaged"):
-        open_source(str(folder)).component("").weights
+        _ = open_source(str(folder)).component("").weights
 
 
 def test_a_fingerprint_changes_with_every_byte_that_matters_and_no_other(clip_folder):
@@ -205,7 +205,7 @@ def test_large_files_are_hashed_once_even_by_another_process(clip_folder, own_ho
 def test_a_file_just_written_is_not_remembered(clip_folder, own_home, monkeypatch):
     monkeypatch.setattr(fingerprints, "SMALL", 50_000)
     monkeypatch.setattr(fingerprints, "RACE", 1000.0)
-    open_source(str(clip_folder)).component("").fingerprint
+    _ = open_source(str(clip_folder)).component("").fingerprint
     assert not (own_home / "fingerprints.sqlite").exists()
 
 

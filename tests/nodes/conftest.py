@@ -37,3 +37,4 @@ def diffusion_folder(tmp_path_factory):
 
 def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:diffusers")
+    config.addinivalue_line("filterwarnings", "ignore:__array_wrap__:DeprecationWarning")

@@ -14,3 +14,4 @@ def quiet_home(tmp_path_factory, monkeypatch):
 
 def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:diffusers")
+    config.addinivalue_line("filterwarnings", "ignore:__array_wrap__:DeprecationWarning")

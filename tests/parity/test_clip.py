@@ -5,6 +5,7 @@ import pytest
 import tiny
 import torch
 
+from flowmm import zoo
 from flowmm.nodes import clip
 from flowmm.sockets import Image, Text
 
@@ -106,3 +107,17 @@ def test_half_precision_files_are_computed_in_float32(folder, tmp_path):
     CLIPModel.from_pretrained(tmp_path).half().save_pretrained(tmp_path)
     words, _, _ = match(tmp_path, TEXTS, pictures())
     assert words.values.dtype == torch.float32
+
+
+def test_the_embedded_model_scores_as_the_library_does():
+    if not (zoo.WEIGHTS / "clip" / "flowmm.json").is_file():
+        pytest.skip("zoo:clip is not here")
+    from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+    folder = zoo.WEIGHTS / "clip"
+    image = pictures(3)
+    words = CLIPTokenizer.from_pretrained(folder)(TEXTS, padding=True, truncation=True, return_tensors="pt")
+    seen = CLIPImageProcessorPil.from_pretrained(folder)(images=[image.to_pil(i) for i in range(3)], return_tensors="pt")
+    with torch.no_grad():
+        expected = CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()(**words, **seen)
+    assert np.array_equal(match("zoo:clip", TEXTS, image)[2].values, expected.logits_per_text.numpy())

@@ -1,10 +1,13 @@
 """The diffusion nodes equal diffusers' StableDiffusionPipeline: latents and pixels, to the last bit in float32."""
 
+import json
+
 import numpy as np
 import pytest
 import tiny
 import torch
 
+from flowmm import zoo
 from flowmm.nodes import diffusion, text
 from flowmm.nodes.diffusion.schedules import SCHEDULERS, build_scheduler
 from flowmm.sockets import Latent, Seed, Text
@@ -192,3 +195,13 @@ def test_a_shifted_latent_space_is_decoded_as_stable_diffusion_3_does(tmp_path):
         expected = vae.decode(latent.values / 1.5 + 0.06, return_dict=False)[0]
     image = diffusion.decode(diffusion.load(folder).autoencoder, latent)
     assert np.array_equal(image.pixels, (expected * 0.5 + 0.5).clamp(0, 1).numpy())
+
+
+def test_the_embedded_model_is_drawn_as_the_pipeline_draws_it():
+    if not (zoo.WEIGHTS / "sd" / "flowmm.json").is_file():
+        pytest.skip("zoo:sd is not here")
+    card = json.loads((zoo.WEIGHTS / "sd" / "flowmm.json").read_text())
+    prompts = ["a large red circle on a white background", "a blue star"]
+    _, image = paint("zoo:sd", prompts, steps=5, guidance=None)
+    expected = refer(tiny.pipeline(zoo.WEIGHTS / "sd"), prompts, steps=5, guidance=card["guidance"], output="np")
+    assert np.array_equal(image.pixels.transpose(0, 2, 3, 1), expected)

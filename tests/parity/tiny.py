@@ -8,8 +8,8 @@ import math
 import torch
 
 LENGTH = 16
-TEXT = dict(vocab_size=514, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-            max_position_embeddings=LENGTH, bos_token_id=512, eos_token_id=513, pad_token_id=513)  # fmt: skip
+TEXT = {"vocab_size": 514, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "max_position_embeddings": LENGTH, "bos_token_id": 512, "eos_token_id": 513, "pad_token_id": 513}  # fmt: skip
 
 
 def widen(module, seed=0):
@@ -41,7 +41,7 @@ def save_clip(folder, seed=0, **changes):
     """A CLIPModel folder with tokenizer and image processor."""
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
-    vision = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=24, patch_size=8)
+    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 24, "patch_size": 8}
     config = CLIPConfig(text_config=TEXT, vision_config=vision, projection_dim=changes.pop("projection_dim", 24))
     widen(CLIPModel(config), seed).save_pretrained(folder, **changes)
     tokenizer().save_pretrained(folder)
@@ -54,17 +54,17 @@ def save_stable_diffusion(folder, schedule=None, scheduler="DDIMScheduler", vae=
     import diffusers
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    settings = dict(
-        sample_size=16, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(16, 32), cross_attention_dim=32,
-        attention_head_dim=4, norm_num_groups=8, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-    )  # fmt: skip
+    settings = {
+        "sample_size": 16, "in_channels": 4, "out_channels": 4, "layers_per_block": 1, "block_out_channels": (16, 32), "cross_attention_dim": 32,
+        "attention_head_dim": 4, "norm_num_groups": 8, "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    }  # fmt: skip
     denoiser = widen(diffusers.UNet2DConditionModel(**settings | (unet or {})), seed)
     codec = widen(diffusers.AutoencoderKL(
         block_out_channels=(8, 16), latent_channels=4, norm_num_groups=4, sample_size=32, layers_per_block=1,
         down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2, **(vae or {}),
     ), seed + 1)  # fmt: skip
-    made = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False, steps_offset=1)
+    made = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}
     cls = getattr(diffusers, scheduler)
     known = {name: value for name, value in (made | (schedule or {})).items() if name in cls().config}
     pipeline = diffusers.StableDiffusionPipeline(
@@ -79,6 +79,6 @@ def pipeline(folder):
     """The reference, read back from the same folder."""
     from diffusers import StableDiffusionPipeline
 
-    made = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+    made = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
     made.set_progress_bar_config(disable=True)
     return made
