@@ -24,7 +24,7 @@ def edges(checked: Checked, described: Described) -> list[dict[str, Any]]:
                     type_ = checked.output_type(leaf)
                     rows.append(_edge(f"{wiring.names[leaf.producer]}.{leaf.output}", f"{wiring.names[i]}.{port}", type_, fact))
                 elif type(leaf) is Input:
-                    rows.append(_edge(f"input.{leaf.name}", f"{wiring.names[i]}.{port}", checked.input_type(i, port), None))
+                    rows.append(_edge(f"input.{leaf.name}", f"{wiring.names[i]}.{port}", checked.input_type(i, port), described.given.get((i, port))))
     for name, link in wiring.outputs.items():
         fact = described.facts.get((link.producer, link.output))
         rows.append(_edge(f"{wiring.names[link.producer]}.{link.output}", f"output.{name}", checked.output_type(link), fact))

@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..sockets import Fact, Image, Known, Seed, Text, Value
+from ..sockets import Fact, Handle, Image, Known, Seed, Text, Value
 from ..sockets.facts import UNKNOWN
 from ..sockets.types import Plain, Socket
 from .check import Checked
-from .coerce import Folder
 from .problems import Problem, sentence
 from .wiring import Const, Input, Link, Many, flat
 
 
 @dataclass(slots=True)
 class Described:
-    """facts: by (node, output). weights: bytes of every model used. peak: bytes of weights and of the values alive at
+    """facts: by (node, output); given: of graph inputs and literals, by (node, port). weights: bytes of every model used. peak: bytes of weights and of the values alive at
     once at the worst moment; `at_least` when some size is unknown. problems: rules that failed."""
 
     facts: dict[tuple[int, str], Fact] = field(default_factory=dict)
+    given: dict[tuple[int, str], Fact] = field(default_factory=dict)
     weights: int = 0
     peak: int = 0
     at_least: bool = False
@@ -86,7 +86,7 @@ def _known(checked: Checked, described: Described, i: int, values: Mapping[Input
         else:
             value = values.get(wire) if type(wire) is Input else None
         if isinstance(value, Value):
-            known.facts[name] = fact_of(value)
+            known.facts[name] = described.given[i, name] = fact_of(value)
         known.values[name] = value
     for output in spec.outputs.values():
         _spaces(output.type, checked.outputs.get(i, {}).get(output.name), checked, known.spaces)
@@ -136,5 +136,5 @@ def _memory(checked: Checked, described: Described) -> None:
 
 
 def _small(type_: Any) -> bool:
-    """Values whose size never matters: numbers, texts, seeds."""
-    return isinstance(type_, Plain) or (isinstance(type_, Socket) and type_.cls in (Text, Seed)) or not isinstance(type_, Socket)
+    """Values whose size never matters: numbers, texts, seeds, recipes for weights."""
+    return isinstance(type_, Plain) or (isinstance(type_, Socket) and issubclass(type_.cls, (Text, Seed, Handle)))

@@ -284,4 +284,10 @@ _encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, allow_nan=F
 
 
 def _line(value: Any) -> str:
-    return _encode(value)
+    """One value as JSON; readable letters, except where a lone surrogate cannot be written as UTF-8."""
+    text = _encode(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, allow_nan=False)
+    return text

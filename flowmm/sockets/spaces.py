@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 Scalar = str | int | float | bool
 
+# How a space reads in a table, by kind; others show all their facts.
+SHOWN = {
+    "latent": "{channels} channels ÷{factor}", "encoder": "{family} {width}", "conditioning": "{family} {width}",
+    "vocabulary": "{size} tokens", "extra": "+{channels}", "prediction": "{predicts}", "codebook": "{size} codes",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Space:
@@ -24,6 +30,12 @@ class Space:
         return cls(kind, tuple(sorted(facts.items())), tuple(sorted((prints or {}).items())))
 
     def __str__(self) -> str:
+        """Short, for tables; where two differ, `differences` says in what."""
+        if self.kind in SHOWN:
+            try:
+                return SHOWN[self.kind].format(**dict(self.facts))
+            except KeyError:  # a pack's own facts
+                pass
         return " ".join(f"{name} {_short(value)}" for name, value in self.facts)
 
     def differences(self, other: Space) -> list[str]:

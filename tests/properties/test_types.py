@@ -299,7 +299,8 @@ def test_other_fingerprints_warn_and_do_not_refuse():
 def test_spaces_differ_by_kind_and_by_every_fact():
     assert SD1.differences(Space.of("encoder", width=4)) == ["latent space, not encoder space"]
     assert SD1.differences(Space.of("latent", channels=16, factor=8, scale=0.18215)) == ["channels 4, not 16"]
-    assert str(SD1) == "channels 4 factor 8 scale 0.18215"
+    assert str(SD1) == "4 channels ÷8"
+    assert str(Space.of("my_space", width=4)) == "width 4"
 
 
 def test_each_node_has_variables_of_its_own():
