@@ -18,7 +18,8 @@ from ..graph.coerce import Folder
 from ..graph.document import Document, InputDoc, NodeDoc, OutputDoc, is_name, save, words
 from ..graph.problems import GraphError, Problem
 from ..graph.signature import Parameter, check_inputs, missing, parameters
-from ..graph.wiring import Input, Link, Wiring, wire
+from ..graph.wiring import Link, Wiring, wire
+from ..sockets.types import Var
 from .build import Wired, Wires, written
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from ..engine.run import Run
     from ..engine.runtime import Runtime
     from .result import Result
+
+
+KEPT_PROGRAMS = 8  # a graph that is run with ever other models must not keep them all
 
 
 class Graph:
@@ -219,13 +223,15 @@ class Graph:
         if found:
             raise GraphError(found)
         if program is None:
+            while len(self._programs) >= KEPT_PROGRAMS:
+                self._programs.pop(next(iter(self._programs)))
             program = self._programs[numeric, sources] = Program(checked, numeric)
         return program, given
 
     def _deciding(self) -> list[str]:
-        """The inputs that feed a loader's rule for spaces."""
+        """The inputs whose values decide types: those of loaders' rules for spaces, and those for type variables."""
         specs = self.wiring.specs
-        return [p.name for p in self.inputs.values() if any(specs[i] is not None and specs[i].spaces for i, _, _ in p.feeds)]
+        return [p.name for p in self.inputs.values() if any(specs[i].spaces or isinstance(port.type, Var) for i, port, _ in p.feeds)]
 
     # ── saving and building ─────────────────────────────────────────────────────────────────────
 

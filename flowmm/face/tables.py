@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..graph.wiring import Const, Input, Link, Many, flat
+from ..graph.wiring import Input, Link, Many, flat
 from ..sockets import Image, Labels, Score, Text
 
 if TYPE_CHECKING:

@@ -98,7 +98,7 @@ def check(wiring: Wiring, folder: Folder | None = None, given: Mapping[str, Any]
                     if fits[pair] is not None:
                         checked.problems.append(_mismatch(checked, i, port, wire, fits[pair]))
             else:
-                _check_wire(checked, i, port, wire, folder)
+                _check_wire(checked, i, port, wire, folder, given)
         if spec.spaces is not None:
             _read_spaces(checked, i, spec, given, folder)
     _warn(checked)
@@ -116,7 +116,7 @@ def _said(checked: Checked, index: int, port: str) -> bool:
     return any(p.node == name and p.port == port for p in checked.wiring.problems)
 
 
-def _check_wire(checked: Checked, i: int, port: Port, wire: Wire, folder: Folder | None) -> None:
+def _check_wire(checked: Checked, i: int, port: Port, wire: Wire, folder: Folder | None, given: Mapping[str, Any]) -> None:
     if type(wire) is Const:
         try:
             checked.consts[i][port.name] = coerce(wire.value, port, folder)
@@ -126,6 +126,10 @@ def _check_wire(checked: Checked, i: int, port: Port, wire: Wire, folder: Folder
             return
         if i in checked.inputs and isinstance(port.type, Var):
             _fit_literal(checked, i, port, wire.value, checked.inputs[i][port.name])
+    elif type(wire) is Input:
+        value, _ = input_value(checked.wiring, wire.name, given)
+        if i in checked.inputs and isinstance(port.type, Var) and value is not UNSET:
+            _fit_literal(checked, i, port, value, checked.inputs[i][port.name])
     elif type(wire) is Link:
         came = _source_type(checked, wire)
         if came is not None:

@@ -17,7 +17,7 @@ from .handles import (
 )
 from .images import Image, Mask
 from .spaces import Space
-from .value import C, E, K, NotAccepted, P, S, SOCKETS, T, V, Value, X, socket
+from .value import SOCKETS, C, E, K, NotAccepted, P, S, T, V, Value, X, socket
 from .values import (
     Codes,
     Conditioning,
@@ -35,4 +35,9 @@ from .values import (
 )
 from .widgets import Between, Help, ModelSource, Multiline
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+__all__ = [
+    "Autoencoder", "Between", "C", "Classifier", "Codebook", "Codes", "Conditioning", "ContrastiveModel", "Denoiser", "E", "Embedding",
+    "Fact", "Handle", "Help", "Hidden", "Image", "ImageEncoder", "ImageProcessor", "K", "Known", "Labels", "LanguageModel", "Latent",
+    "Logits", "LogitScale", "Mask", "ModelSource", "Multiline", "NoiseSchedule", "NotAccepted", "P", "Pixels", "S", "Score", "Seed",
+    "socket", "SOCKETS", "Space", "T", "Text", "TextEncoder", "Tokenizer", "Tokens", "V", "Value", "X",
+]  # fmt: skip

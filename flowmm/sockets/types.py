@@ -197,7 +197,7 @@ def has_variables(type_: Type) -> bool:
 
 
 def of_literal(value: Any) -> Type:
-    """The type of a plain JSON value: the narrowest one, so that a literal fits a Choice."""
+    """The type of a plain value or of a Value: the narrowest one, so that a literal fits a Choice."""
     if value is None:
         return NONE
     if isinstance(value, (bool, int, str)):
@@ -211,6 +211,8 @@ def of_literal(value: Any) -> Type:
         others = flatten(item for item in items if not isinstance(item, Choice))
         members = [Choice(tuple(scalars.values()))] * bool(scalars) + others
         return ListOf(one_of(members)) if members else ListOf(Var("anything"))
+    if getattr(type(value), "is_socket", False) is True:
+        return read(type(value))
     raise TypeError(f"{type(value).__name__} is not a plain value")
 
 

@@ -180,3 +180,14 @@ def test_a_users_own_graph_hides_a_shipped_one(tmp_path, noise_graph, monkeypatc
     folder.mkdir(parents=True)
     noise_graph.save(folder / "clip-match.json")
     assert flowmm.load("clip-match").title == "Noise"
+
+
+def test_an_input_that_feeds_a_switch_is_typed_against_what_follows(runtime):
+    from flowmm.nodes import logic
+
+    with flowmm.Graph() as g:
+        chosen = logic.switch(True, g.input("a", 1), 2)
+        g.output(n=face_nodes.steps(chosen))
+    assert g.run({"a": 3}, runtime=runtime).n == 3
+    with pytest.raises(flowmm.GraphError):
+        g.run({"a": "three"}, runtime=runtime)
