@@ -1,0 +1,1 @@
+"""What people touch: graphs as callables, results, files, notebooks, progress and tables."""
