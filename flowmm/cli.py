@@ -144,6 +144,16 @@ def demo(out: Annotated[Path, typer.Option("--out", "-o", help="The folder for p
 
 
 @app.command(rich_help_panel="Graphs")
+def draw(name: Name, out: Annotated[Path, typer.Option("--out", "-o", help="The SVG file.")] = Path("graph.svg")) -> None:
+    """Draw a graph as SVG."""
+    from .face.draw import svg
+    from .face.find import load
+
+    out.write_text(svg(load(name)), "utf-8")
+    print(out)
+
+
+@app.command(rich_help_panel="Graphs")
 def schema() -> None:
     """Print the JSON Schema of the graph format."""
     from .graph.document import schema as make

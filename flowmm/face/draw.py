@@ -29,13 +29,15 @@ def svg(graph: Graph) -> str:
     boxes = _boxes(graph)
     columns = _layers(boxes)
     places = _place(boxes, columns)
-    parts = []
+    wires, ends = [], []
     for name, (_, inputs, _, sources) in boxes.items():
         for row, port in enumerate(inputs):
             for source, output, colour in sources.get(port, ()):
-                parts.append(_wire(places[source], _row(boxes[source], output), places[name], row + len(boxes[name][2]), colour))
-    for name, (title, inputs, outputs, _) in boxes.items():
-        parts.append(_box(places[name], name, title, outputs, inputs))
+                start = _end(places[source], _row(boxes[source], output), WIDTH)
+                end = _end(places[name], row + len(boxes[name][2]), 0)
+                wires.append(_wire(start, end, colour))
+                ends += [f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"/>' for x, y in (start, end)]
+    parts = wires + [_box(places[name], name, box[0], box[2], box[1]) for name, box in boxes.items()] + ends
     width = max((x for x, _ in places.values()), default=0) + WIDTH + MARGIN
     height = max((y + _height(boxes[n]) for n, (_, y) in places.items()), default=0) + MARGIN
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -121,9 +123,13 @@ def _box(place: tuple[int, int], name: str, title: str, outputs: list[str], inpu
     return "".join(parts) + "</g>"
 
 
-def _wire(start: tuple[int, int], row_out: int, end: tuple[int, int], row_in: int, colour: str) -> str:
-    x1, y1 = start[0] + WIDTH, start[1] + HEAD + ROW * row_out + 8
-    x2, y2 = end[0], end[1] + HEAD + ROW * row_in + 8
+def _end(place: tuple[int, int], row: int, across: int) -> tuple[int, int]:
+    """Where a wire meets its box."""
+    return place[0] + across, place[1] + HEAD + ROW * row + 8
+
+
+def _wire(start: tuple[int, int], end: tuple[int, int], colour: str) -> str:
+    (x1, y1), (x2, y2) = start, end
     bend = max(30, (x2 - x1) // 2)
     return f'<path d="M{x1},{y1} C{x1 + bend},{y1} {x2 - bend},{y2} {x2},{y2}" fill="none" stroke="{colour}" stroke-width="2"/>'
 

@@ -39,52 +39,74 @@ def handle(cls: type) -> type:
 class Tokenizer(Handle, Generic[V]):
     """Turns text into ids of vocabulary V."""
 
+    colour = "#93c47d"
+
 
 @handle
 class TextEncoder(Handle, Generic[V, C]):
     """Turns ids of V into conditioning (or an embedding space) C."""
+
+    colour = "#e6b800"
 
 
 @handle
 class ImageProcessor(Handle, Generic[E]):
     """Resizes and normalises pictures as the encoder of space E was trained to see them."""
 
+    colour = "#6fa8dc"
+
 
 @handle
 class ImageEncoder(Handle, Generic[E]):
     """Turns pixels into hidden states or an embedding in space E."""
+
+    colour = "#3d85c6"
 
 
 @handle
 class ContrastiveModel(Handle, Generic[V, E]):
     """A two-tower model: text of V and pictures, both into the embedding space E."""
 
+    colour = "#c27ba0"
+
 
 @handle
 class Denoiser(Handle, Generic[S, C, X, P]):
     """Predicts noise, velocity or flow in latent space S, told C; X extra input channels; P what it predicts."""
+
+    colour = "#b4a7d6"
 
 
 @handle
 class NoiseSchedule(Handle, Generic[P]):
     """How noise is added and removed: a scheduler's configuration."""
 
+    colour = "#b7b7b7"
+
 
 @handle
 class Autoencoder(Handle, Generic[S]):
     """Pictures to latents of S and back."""
+
+    colour = "#d5006d"
 
 
 @handle
 class Codebook(Handle, Generic[K]):
     """Pictures to codes of K and back."""
 
+    colour = "#a64d79"
+
 
 @handle
 class LanguageModel(Handle, Generic[V, K]):
     """Continues sequences of ids of V and codes of K."""
 
+    colour = "#f6b26b"
+
 
 @handle
 class Classifier(Handle, Generic[E]):
     """Pixels in the form of space E to class logits."""
+
+    colour = "#ffd966"

@@ -26,9 +26,7 @@ def measure_judge(n: int = 1000, seed: int = 11) -> dict[str, float]:
     for attribute in ("colour", "shape", "background", "relation", "binding"):
         told = [told_wrong(world.facts(scene), attribute, rng) for scene in pairs]
         figures[f"pair, wrong {attribute}, accepted"] = _accepted(pair_readings, told)
-    figures["pair told as single, accepted"] = _accepted(
-        pair_readings, [replace(world.facts(scene), things=world.facts(scene).things[:1]) for scene in pairs]
-    )
+    figures["pair told as single, accepted"] = _accepted(pair_readings, [replace(world.facts(scene), things=world.facts(scene).things[:1]) for scene in pairs])
     return figures
 
 

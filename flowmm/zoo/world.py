@@ -37,9 +37,7 @@ RADII = {"small": 6.0, "large": 10.0}
 RELATIONS = ("left of", "right of", "above", "below")
 
 # Never drawn and never said in training, alone or in pairs: what a model does with them is composition.
-HELD_OUT = frozenset(
-    {("red", "star"), ("green", "square"), ("blue", "ring"), ("yellow", "triangle"), ("purple", "cross")}
-)
+HELD_OUT = frozenset({("red", "star"), ("green", "square"), ("blue", "ring"), ("yellow", "triangle"), ("purple", "cross")})
 ALL_PAIRS = tuple((colour, shape) for colour in COLOURS for shape in SHAPES)
 TRAINED_PAIRS = tuple(pair for pair in ALL_PAIRS if pair not in HELD_OUT)
 

@@ -137,6 +137,14 @@ def test_why_explains_a_miss_a_hit_and_what_changed(flowmm, graph):
     assert "differs in 1 thing" in changed and "', ' then, ';' now" in changed
 
 
+def test_a_graph_is_drawn_as_svg(flowmm, graph, tmp_path):
+    import xml.etree.ElementTree as ElementTree
+
+    assert flowmm("draw", graph, "-o", "g.svg").returncode == 0
+    texts = {element.text for element in ElementTree.parse(tmp_path / "g.svg").iter() if element.text}
+    assert {"filled", "joined", "pattern", "outputs"} <= texts
+
+
 def test_cache_commands(flowmm, graph):
     flowmm("run", graph, "-q")
     assert "text.join" in flowmm("cache", "ls").stdout

@@ -208,9 +208,7 @@ def measure(folder: Path, n: int = 500) -> dict[str, float]:
     # Drawing from all pairs and keeping the held-out ones takes about ten times as many scenes as are used.
     pictures, answers, scenes = held_apart(10 * n, held_out=True)
     apart = [i for i, answer in enumerate(answers) if world.ALL_PAIRS[answer] in world.HELD_OUT][:n]
-    figures["zero-shot 48-way, held-out pairs"] = zero_shot(
-        model, tokenizer, pictures[apart], [answers[i] for i in apart]
-    )
+    figures["zero-shot 48-way, held-out pairs"] = zero_shot(model, tokenizer, pictures[apart], [answers[i] for i in apart])
     figures |= choices(model, tokenizer, n)
     figures |= retrieval(model, tokenizer)
     return figures

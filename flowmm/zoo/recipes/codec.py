@@ -173,10 +173,7 @@ def measure(folder: Path, n: int = 500) -> dict[str, float]:
         scenes, pictures = training.random_batch(np.random.default_rng(3), n, two=two)
         latents = encode(codec, scenes)
         made = torch.cat([codec.decode(part).sample for part in latents.split(128)])
-        right = [
-            judge.agrees(judge.judge(picture), world.facts(scene))
-            for picture, scene in zip(training.to_pictures(made), scenes, strict=True)
-        ]
+        right = [judge.agrees(judge.judge(picture), world.facts(scene)) for picture, scene in zip(training.to_pictures(made), scenes, strict=True)]
         figures[name] = float(np.mean(right))
         squared = ((made.clamp(-1, 1) - pictures) / 2).square().mean(dim=(1, 2, 3))
         figures[f"{name}_psnr"] = float((-10 * squared.log10()).mean())

@@ -134,9 +134,7 @@ class ShapeGap:
         scenes = lesson.scenes[:count]
         wrong = [near.reshape(scene, rng) for scene in scenes]
         self.latents = lesson.latents[:count]
-        self.right, self.wrong = (
-            tokens.to_ids(lesson.tokenizer, [world.caption(scene) for scene in each]) for each in (scenes, wrong)
-        )
+        self.right, self.wrong = (tokens.to_ids(lesson.tokenizer, [world.caption(scene) for scene in each]) for each in (scenes, wrong))
 
     @torch.no_grad()
     def __call__(self, unet: UNet2DConditionModel, text: CLIPTextModel) -> float:
@@ -252,9 +250,7 @@ def generate(pipeline: StableDiffusionPipeline, texts: list[str], seed: int, bat
     for start in range(0, len(texts), batch):
         some = texts[start : start + batch]
         generators = [torch.Generator().manual_seed(seed + start + number) for number in range(len(some))]
-        made = pipeline(
-            some, num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=generators, output_type="np"
-        )
+        made = pipeline(some, num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=generators, output_type="np")
         pictures.append((made.images * 255).round().astype(np.uint8))
     return np.concatenate(pictures)
 

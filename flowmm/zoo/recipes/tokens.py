@@ -5,16 +5,17 @@ Unknown words fall apart into characters, which training meets now and then as n
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import pre_tokenizers
 from transformers import CLIPTokenizer
 
 from flowmm.zoo import world
 
-BEGIN, END = "<|startoftext|>", "<|endoftext|>"
+BEGIN, END, FINAL = "<|startoftext|>", "<|endoftext|>", "</w>"
 LENGTH = 16  # the longest caption of two things is 14 tokens with both ends
 
 # Words that prompts and later recipes (questions, answers, edits) use beside the world's own.
@@ -37,27 +38,36 @@ def words() -> list[str]:
 
 
 def build(length: int = LENGTH) -> CLIPTokenizer:
-    """Byte-pair encoding learned until every word is whole; END is the largest id, as CLIP's pooling expects."""
-    learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    """The tokenizer, the same on every call and machine; END is the largest id, as CLIP's pooling expects."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=100_000, min_frequency=1, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False
-    )
-    learner.train_from_iterator(words(), trainer)
-    learned = json.loads(learner.to_str())["model"]
-    names = [name for name, _ in sorted(learned["vocab"].items(), key=lambda item: item[1])]
-    # A lone character needs its word-final form too, else an unknown word that ends in it has no token.
-    names += [letter + "</w>" for letter in alphabet if letter + "</w>" not in learned["vocab"]]
-    vocabulary = {name: number for number, name in enumerate([*names, BEGIN, END])}
-    return CLIPTokenizer(vocab=vocabulary, merges=[tuple(pair) for pair in learned["merges"]], model_max_length=length)
+    merges = learn_merges(words())
+    names = [*alphabet, *(letter + FINAL for letter in alphabet), *("".join(pair) for pair in merges), BEGIN, END]
+    vocabulary = {name: number for number, name in enumerate(names)}
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=length)
+
+
+def learn_merges(whole: list[str]) -> list[tuple[str, str]]:
+    """Byte-pair merges, most frequent pair first, until every word is one piece.
+
+    The tokenizers library's own trainer breaks ties in an order that changes from call to call, which would give the
+    same word another id after each resume; here ties go to the first pair in the alphabet.
+    """
+    pieces = [[*word[:-1], word[-1] + FINAL] for word in whole]
+    merges: list[tuple[str, str]] = []
+    while any(len(word) > 1 for word in pieces):
+        counts = Counter(pair for word in pieces for pair in pairwise(word))
+        left, right = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges.append((left, right))
+        for word in pieces:
+            for place in range(len(word) - 2, -1, -1):
+                if word[place : place + 2] == [left, right]:
+                    word[place : place + 2] = [left + right]
+    return merges
 
 
 def to_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
     """Token ids (N, LENGTH) int64, padded with END and cut as Stable Diffusion's pipeline does."""
-    coded = tokenizer(
-        texts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
-    )
+    coded = tokenizer(texts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt")
     return coded.input_ids
 
 
