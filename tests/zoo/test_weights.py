@@ -63,10 +63,7 @@ def test_stable_diffusion_draws_what_is_asked():
         output_type="np",
     ).images
     assert made.shape == (24, card["height"], card["width"], 3)
-    right = [
-        judge.agrees(judge.judge((picture * 255).round()), world.parse(text))
-        for picture, text in zip(made, prompts, strict=True)
-    ]
+    right = [judge.agrees(judge.judge((picture * 255).round()), world.parse(text)) for picture, text in zip(made, prompts, strict=True)]
     assert np.mean(right) >= 0.8
 
 
@@ -83,8 +80,6 @@ def test_clip_names_colour_and_shape_in_pictures_of_any_size(side):
     pictures = [world.draw(scene).resize((side, side), 0) for scene in scenes]
     prompts = [f"a {colour} {shape}" for colour, shape in world.ALL_PAIRS]
     with torch.no_grad():
-        scores = model(
-            **tokenizer(prompts, padding=True, return_tensors="pt"), **processor(pictures, return_tensors="pt")
-        ).logits_per_image
+        scores = model(**tokenizer(prompts, padding=True, return_tensors="pt"), **processor(pictures, return_tensors="pt")).logits_per_image
     answers = [world.ALL_PAIRS.index((scene.things[0].colour, scene.things[0].shape)) for scene in scenes]
     assert np.mean(scores.argmax(dim=1).numpy() == answers) >= 0.85

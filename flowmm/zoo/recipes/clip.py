@@ -45,17 +45,19 @@ def build(tokenizer: CLIPTokenizer) -> CLIPModel:
 def quadruple(rng: np.random.Generator, two: float, jitter: float) -> tuple[list[world.Scene], list[str]]:
     """A scene and three near misses of it, with a caption each that tells at least what sets them apart."""
     scene = world.random_scene(rng, two=two, jitter=jitter)
-    last = ("size", "background")[rng.integers(2)] if scene.relation is None else "background"
+    told = ""  # the detail that has to be told beside colours, shapes and relation
     if scene.relation is None:
-        scenes = [scene, near.recolour(scene, rng), near.reshape(scene, rng), near.vary(scene, last, rng)]
+        told = ("size", "background")[rng.integers(2)]
+        scenes = [scene, near.recolour(scene, rng), near.reshape(scene, rng), near.vary(scene, told, rng)]
     elif rng.random() < 0.5:
         scenes = [near.turn(scene, relation, rng) for relation in world.RELATIONS]
     else:
-        change = (near.recolour, near.reshape)[rng.integers(2)]
-        other = change(scene, rng) if rng.random() < 0.6 else near.vary(scene, last, rng)
-        scenes = [scene, near.rebind(scene, rng), near.turn(scene, world.OPPOSITE[scene.relation], rng), other]
-    tell_size = last == "size" or rng.random() < 0.4
-    tell_background = last == "background" or rng.random() < 0.4
+        scenes = [scene, near.rebind(scene, rng), near.turn(scene, world.OPPOSITE[scene.relation], rng)]
+        told = ("colour", "shape", "background")[rng.integers(3)]
+        change = {"colour": near.recolour, "shape": near.reshape}.get(told)
+        scenes.append(change(scene, rng) if change else near.vary(scene, told, rng))
+    tell_size = told == "size" or rng.random() < 0.4
+    tell_background = told == "background" or rng.random() < 0.4
     return scenes, [tell(each, tell_size, tell_background) for each in scenes]
 
 
