@@ -125,6 +125,9 @@ def _run(graph: Graph, inputs: dict[str, Any], options: dict[str, Any]) -> None:
         with watching(graph.title, options["quiet"]) as listener:
             result = graph.run(inputs, only=options["only"] or None, runtime=runtime, listener=listener)
         files = result.save(options["out"], embed=not options["no_embed"])
+    except KeyboardInterrupt:
+        print("cancelled", file=sys.stderr)
+        raise typer.Exit(130) from None
     finally:
         runtime.close()
     for name, value in result.items():

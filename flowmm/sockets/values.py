@@ -152,6 +152,8 @@ class Score(Value):
     colour = "#f1c232"
 
     def __str__(self) -> str:
+        if self.values.shape[0] == 1 and self.values.shape[1] > 1:  # one row reads better as a column
+            return str(Score(self.values.T, self.columns, self.rows))
         names = self.rows or numbered(self.values.shape[0])
         columns = self.columns or numbered(self.values.shape[1])
         width = max(map(len, names), default=0)

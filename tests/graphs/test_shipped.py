@@ -117,3 +117,17 @@ here.close()
     inline = flowmm.Runtime("cpu", cache=None)
     assert not torch_here and values == flowmm.load("clip-match").run({}, runtime=inline).scores.values.tolist()
     inline.close()
+
+
+@needs_sd
+def test_ctrl_c_stops_within_a_step_and_writes_nothing(tmp_path):
+    import signal
+
+    env = os.environ | {"FLOWMM_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "flowmm.cli", "run", "text-to-image", "--steps", "1000", "-o", "out"]
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert any(line.startswith("paint") for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130 and "cancelled" in rest and "Traceback" not in rest
+    assert not (tmp_path / "out").exists()
