@@ -10,7 +10,7 @@ from ..engine.events import Event
 
 
 def in_notebook() -> bool:
-    """Whether a Jupyter kernel would show what we display."""
+    """Whether a Jupyter kernel would show what is displayed."""
     shell = sys.modules.get("IPython")
     instance = shell.get_ipython() if shell else None
     return instance is not None and "IPKernelApp" in getattr(instance, "config", {})
@@ -21,7 +21,10 @@ def watching(title: str, quiet: bool = False) -> Iterator[Callable[[Event], None
     """A listener that shows a run's progress on stderr until the block ends; None when quiet."""
     if quiet:
         yield None
-    elif sys.stderr.isatty() or in_notebook():
+    elif in_notebook():
+        with _Cell(title) as cell:
+            yield cell
+    elif sys.stderr.isatty():
         with _Bars(title) as bars:
             yield bars
     else:
@@ -48,6 +51,46 @@ class _Lines:
 
     def _say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
+
+
+class _Cell:
+    """One line of HTML under a notebook cell, updated in place and gone when the run ends; needs no widgets."""
+
+    def __init__(self, title: str):
+        from IPython.display import HTML, display
+
+        self._html = HTML
+        self._title, self._total, self._done = title, 0, 0
+        self._nodes: dict[str, Event] = {}
+        self._handle = display(HTML(self._text()), display_id=True)
+
+    def __enter__(self) -> _Cell:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.update(self._html(""))
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "planned":
+            self._total += event.total
+        elif event.kind == "finished":
+            self._done += len(event.nodes) - event.cached
+            for node in event.nodes:
+                self._nodes.pop(node, None)
+        elif event.kind == "progress":
+            self._nodes[event.node] = event
+        elif event.kind == "note":
+            print(f"note: {event.text}", file=sys.stderr)
+        self._handle.update(self._html(self._text()))
+
+    def _text(self) -> str:
+        from html import escape
+
+        rows = [f"<b>{escape(self._title)}</b> {self._done}/{self._total or '?'}"]
+        for node, event in self._nodes.items():
+            left = f", {event.eta:.0f} s left" if event.eta else ""
+            rows.append(f'{escape(node)} <progress value="{event.step}" max="{event.steps}"></progress> {event.step}/{event.steps}{left}')
+        return "<br>".join(rows)
 
 
 class _Bars:
