@@ -81,27 +81,19 @@ class NodeSpec:
     reference: str
     module: str
     classes: tuple[type | None, ...] = ()  # what each output must be an instance of; empty if nothing is to be checked
+    lazy: bool = False  # some inputs are fetched only if the node chooses them
+    makes_handles: bool = False
+    late: bool = False
+    generic: bool = False  # some port has a type variable
 
     def __post_init__(self) -> None:
-        classes = tuple(o.type.cls if isinstance(o.type, Socket) else None for o in self.outputs.values())
-        self.classes = classes if any(classes) else ()
-
-    @property
-    def lazy(self) -> bool:
-        return any(port.lazy for port in self.inputs.values())
-
-    @property
-    def makes_handles(self) -> bool:
-        return all(isinstance(o.type, Socket) and issubclass(o.type.cls, Handle) for o in self.outputs.values())
-
-    @property
-    def late(self) -> bool:
-        return not self.pure or self.makes_handles or self.lazy
-
-    @property
-    def generic(self) -> bool:
-        """Whether any port has a type variable."""
-        return any(has_variables(p.type) for p in (*self.inputs.values(), *self.outputs.values()))
+        """Worked out once: graphs of 100,000 nodes ask for each of these 100,000 times."""
+        sockets = [o.type.cls if isinstance(o.type, Socket) else None for o in self.outputs.values()]
+        self.classes = tuple(sockets) if any(sockets) else ()
+        self.lazy = any(port.lazy for port in self.inputs.values())
+        self.makes_handles = all(cls is not None and issubclass(cls, Handle) for cls in sockets)
+        self.late = not self.pure or self.makes_handles or self.lazy
+        self.generic = any(has_variables(p.type) for p in (*self.inputs.values(), *self.outputs.values()))
 
 
 class Node:

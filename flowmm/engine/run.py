@@ -140,7 +140,7 @@ class Run:
     def _ask(self, nodes: list[int]) -> None:
         """Look nodes up, backwards: a hit ends the walk, a miss asks for its producers and waits for them."""
         state, values, identities = self.state, self.values, self.identities
-        get = self.runtime.memory.get
+        get, producers, branch, twin = self.runtime.memory.get, self.program.producers, self.branch, self.twin
         stack, missed = list(nodes), []
         while stack:
             i = stack.pop()
@@ -161,17 +161,18 @@ class Run:
                     if state[first] == NEW:
                         self.by_key[key] = i
                     else:
-                        self.twin[i] = first
+                        twin[i] = first
             state[i] = ASKED
             missed.append(i)
-            stack.extend(self._sources(i))
+            stack.extend(self._sources(i) if branch or twin else producers[i])
         self._wait(missed)
 
     def _wait(self, missed: list[int]) -> None:
         state, uses, consumers = self.state, self.uses, self.consumers
+        producers, special = self.program.producers, bool(self.branch or self.twin)
         for i in missed:
             left = 0
-            for producer in self._sources(i):
+            for producer in self._sources(i) if special else producers[i]:
                 uses[producer] += 1
                 if state[producer] != HAVE:
                     left += 1
