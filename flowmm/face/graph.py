@@ -90,7 +90,7 @@ class Graph:
             return Folder(self.path.resolve().parent)
         return None if self._own else Folder(Path.cwd())
 
-    def check(self, **inputs: Any) -> Checked:
+    def check(self, /, **inputs: Any) -> Checked:
         """Type every wire, with these inputs where given; reads config files, never weights."""
         checked = check(self.wiring, self.folder, inputs)
         problems, _ = check_inputs(self.wiring, inputs, self.folder, self.inputs)
@@ -99,7 +99,7 @@ class Graph:
 
     # ── running ─────────────────────────────────────────────────────────────────────────────────
 
-    def __call__(self, **inputs: Any) -> Result:
+    def __call__(self, /, **inputs: Any) -> Result:
         """Run with inputs by name. Raises GraphError before anything runs, NodeFailed if a node fails."""
         from .progress import in_notebook, watching
 
@@ -116,7 +116,7 @@ class Graph:
         run, finish = self.prepare(inputs or {}, only=only, device=device, runtime=runtime, listener=listener, priority=priority)
         return finish(run.execute())
 
-    def stream(self, **inputs: Any) -> Iterator[Event]:
+    def stream(self, /, **inputs: Any) -> Iterator[Event]:
         """Run in the background and yield its events; the last is done (with `result`), failed or cancelled.
 
         Leaving the loop early cancels the run.
@@ -133,7 +133,7 @@ class Graph:
             run.cancel()
             thread.join()
 
-    async def run_async(self, **inputs: Any) -> Result:
+    async def run_async(self, /, **inputs: Any) -> Result:
         """Run without blocking the event loop; cancelling the task cancels the run at its next step."""
         run, finish = self.prepare(inputs)
         work = asyncio.get_running_loop().run_in_executor(None, run.execute)
@@ -144,7 +144,7 @@ class Graph:
             work.add_done_callback(lambda done: done.exception())  # its Cancelled was asked for
             raise
 
-    def peek(self, edge: str, **inputs: Any) -> Any:
+    def peek(self, edge: str, /, **inputs: Any) -> Any:
         """The value on any edge, named "node.output"; runs only what it needs."""
         node, _, output = edge.partition(".")
         index = self.wiring.index.get(node)
@@ -240,7 +240,7 @@ class Graph:
         save(self.document, path, self._original)
         return Path(path)
 
-    def with_defaults(self, **defaults: Any) -> Graph:
+    def with_defaults(self, /, **defaults: Any) -> Graph:
         """A copy whose inputs have other defaults (plain JSON values)."""
         inputs = dict(self.document.inputs)
         for name, value in defaults.items():
@@ -275,7 +275,7 @@ class Graph:
         self._edit(nodes={**self.document.nodes, name: made})
         return _wires(name, spec)
 
-    def output(self, **outputs: Wired) -> None:
+    def output(self, /, **outputs: Wired) -> None:
         """Name outputs of the graph: g.output(image=pixels)."""
         made = {name: OutputDoc(**{"from": f"{wired.node}.{wired.output}"}) for name, wired in outputs.items()}
         self._edit(outputs={**self.document.outputs, **made})
