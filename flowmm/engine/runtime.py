@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import re
 import threading
 from collections import deque
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..graph.problems import GraphError, Problem
 from ..home import home
+from ..machine import available_cores, device_model, total_memory
 from ..store.codec import Unstorable, encode
 from ..store.disk import BUDGET, DiskTier
 from ..store.memory import MemoryTier
@@ -109,44 +110,13 @@ def _default(device: str, folder: Path) -> Runtime:
     return Runtime(device, cache=folder / "cache")
 
 
-def available_cores() -> int:
-    """Cores this process may use: a container may have fewer than the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def total_memory() -> int:
-    """Bytes of memory this process may use."""
-    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else [8 << 30]
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            sizes.append(int(Path(limit).read_text()))
-        except (OSError, ValueError):
-            continue
-    return min(sizes)
-
-
 def choose_device(wanted: str = "auto") -> str:
     """"auto" becomes the first GPU if the machine has one and torch is built for it, else the CPU; found without torch."""
     if wanted != "auto":
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", wanted):
+            raise GraphError([Problem("no-such-device", f"there is no device `{wanted}`", fix="Give cpu, cuda, cuda:1 … or auto.")])
         return wanted
     from importlib import metadata
 
     cards = list(Path("/proc/driver/nvidia/gpus").glob("*"))
     return "cuda:0" if cards and "+cpu" not in metadata.version("torch") else "cpu"
-
-
-@cache
-def device_model(device: str) -> str:
-    """The name of the hardware, found without torch."""
-    if device == "cpu":
-        try:
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-        except (OSError, StopIteration):
-            return platform.processor() or platform.machine()
-    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    index = int(device.partition(":")[2] or 0)
-    if index < len(cards):
-        lines = cards[index].read_text().splitlines()
-        return next((line.partition(":")[2].strip() for line in lines if line.startswith("Model")), device)
-    return device

@@ -8,8 +8,8 @@ import shutil
 from importlib import metadata
 
 from .. import __version__
-from ..engine.runtime import available_cores, device_model, total_memory
 from ..home import home
+from ..machine import available_cores, device_model, total_memory
 from .tables import size
 
 LIBRARIES = ("torch", "transformers", "diffusers", "accelerate", "safetensors", "numpy", "pillow", "pydantic", "gradio")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import write_whole
 from ..sockets import Handle, Image, Labels, Score, Text, Value
 from ..sockets.values import numbered
 
@@ -84,7 +85,7 @@ def write(value: Any, stem: Path, *, embed: bool = True) -> list[Path]:
     if isinstance(value, Image):
         paths = [stem.with_suffix(".png") if len(value) == 1 else stem.with_name(f"{stem.name}-{i}.png") for i in range(len(value))]
         for i, path in enumerate(paths):
-            _replace(path, value.png(i, embed=embed))
+            write_whole(path, value.png(i, embed=embed))
         return paths
     if isinstance(value, Score):
         text = io.StringIO()
@@ -93,19 +94,19 @@ def write(value: Any, stem: Path, *, embed: bool = True) -> list[Path]:
         table.writerow(["", *(value.columns or numbered(value.values.shape[1]))])
         for i, row in enumerate(value.values):
             table.writerow([rows[i], *(f"{x:.6g}" for x in row)])
-        return [_replace(stem.with_suffix(".csv"), text.getvalue().encode())]
+        return [write_whole(stem.with_suffix(".csv"), text.getvalue().encode())]
     if isinstance(value, Labels):
         rows = [[{"label": n, "probability": float(p)} for n, p in zip(names, row)] for names, row in zip(value.names, value.probabilities)]
-        return [_replace(stem.with_suffix(".json"), _json(rows))]
+        return [write_whole(stem.with_suffix(".json"), _json(rows))]
     if isinstance(value, Text):
-        return [_replace(stem.with_suffix(".txt"), ("\n".join(value.lines) + "\n").encode())]
+        return [write_whole(stem.with_suffix(".txt"), ("\n".join(value.lines) + "\n").encode())]
     if isinstance(value, list) and value and all(isinstance(item, Value) for item in value):
         return [path for i, item in enumerate(value) for path in write(item, stem.with_name(f"{stem.name}-{i}"), embed=embed)]
     if isinstance(value, (str, int, float, bool, list, dict, type(None))):
-        return [_replace(stem.with_suffix(".json"), _json(value))]
+        return [write_whole(stem.with_suffix(".json"), _json(value))]
     if isinstance(value, Handle):
         return []  # a recipe for weights is no result for a person
-    return [_replace(stem.with_suffix(".safetensors"), _tensors(value))]
+    return [write_whole(stem.with_suffix(".safetensors"), _tensors(value))]
 
 
 def _tensors(value: Any) -> bytes:
@@ -117,16 +118,6 @@ def _tensors(value: Any) -> bytes:
 
 def _json(value: Any) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()
-
-
-def _replace(path: Path, data: bytes) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def _brief(value: Any) -> str:

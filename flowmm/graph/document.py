@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from ..collector import without_gc
+from ..files import write_whole
 from .problems import Problem, Unreadable
 
 FORMAT = 1
@@ -149,13 +150,7 @@ def save(document: Document, path: str | os.PathLike, original: bytes | None = N
     data = dump(document).encode()
     if original is not None and read(original) == document:
         data = original
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, data)
 
 
 def words(text: Words, language: str = "en") -> str:

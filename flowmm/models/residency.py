@@ -7,7 +7,6 @@ so sharing one is safe. The least recently used leaves first; on a GPU it moves 
 from __future__ import annotations
 
 import gc
-import os
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..machine import device_memory
 from ..sockets import Handle
 from .families import build, has_weights
 from .source import Component, SourceError
@@ -160,21 +160,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of torch or Python says that memory ran out."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
-
-
-def device_memory(device: str) -> int:
-    """Bytes of memory of a device, or that this process may use on the CPU."""
-    if device.startswith("cuda"):
-        import torch
-
-        return torch.cuda.get_device_properties(device).total_memory
-    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else [8 << 30]
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            sizes.append(int(Path(limit).read_text()))
-        except (OSError, ValueError):
-            continue
-    return min(sizes)
 
 
 _residencies: dict[str, Residency] = {}

@@ -6,6 +6,7 @@ import io
 import os
 from typing import Any, ClassVar
 
+from ..files import write_whole
 from .value import NotAccepted, Value, socket
 
 LONGEST_ORIGIN = 900_000  # bytes; Pillow refuses to read back a text chunk over a megabyte
@@ -67,8 +68,7 @@ class Image(Value):
     def save(self, path: str | os.PathLike, index: int = 0, *, embed: bool = True) -> None:
         """Write item `index`; the format follows the name. A PNG of a result carries its graph unless embed is False."""
         if os.fspath(path).lower().endswith(".png"):
-            with open(path, "wb") as file:
-                file.write(self.png(index, embed=embed))
+            write_whole(path, self.png(index, embed=embed))
         else:
             self.to_pil(index).save(path)
 
