@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-MARGIN, GAP, LINE = 20, 16, 20
+MARGIN, GAP, LINE, HEAD = 20, 16, 20, 14
 PAPER, INK, FAINT, EDGE = (255, 255, 255), (34, 34, 34), (120, 120, 120), (225, 225, 225)
 
 # Pillow's own font has no Chinese, Japanese or Korean letters; these are what systems usually have.
@@ -18,7 +18,7 @@ def draw_sheet(pictures: list, captions: tuple[str, ...] | None, columns: int, s
 
     thumbnails = [thumbnail(picture, side) for picture in pictures]
     columns = min(columns, len(pictures))
-    texts = [caption.split("\n")[:3] for caption in captions] if captions else [[] for _ in pictures]
+    texts = [_lines(caption, side) for caption in captions] if captions else [[] for _ in pictures]
     text_height = max(map(len, texts)) * LINE + (GAP // 2 if captions else 0)
     rows = [range(first, min(first + columns, len(pictures))) for first in range(0, len(pictures), columns)]
     heights = [max(thumbnails[i].height for i in row) for row in rows]
@@ -34,10 +34,10 @@ def draw_sheet(pictures: list, captions: tuple[str, ...] | None, columns: int, s
             x, y = left + (side - picture.width) // 2, top + tallest - picture.height
             paper.paste(picture, (x, y))
             pen.rectangle((x - 1, y - 1, x + picture.width, y + picture.height), outline=EDGE)
-            for number, line in enumerate(texts[i]):
-                font = _font(line, 14 if number == 0 else 13)
+            for number, (line, ink, size) in enumerate(texts[i]):
+                font = _font(line, size)
                 place = (left + side / 2, top + tallest + GAP // 2 + number * LINE)
-                pen.text(place, _fitting(line, font, side), fill=FAINT if number else INK, font=font, anchor="ma")
+                pen.text(place, _fitting(line, font, side), fill=ink, font=font, anchor="ma")
         top += tallest + text_height + GAP
     return paper
 
@@ -52,6 +52,18 @@ def thumbnail(picture: Any, side: int) -> Any:
         return picture.resize((picture.width * factor, picture.height * factor), PIL.Image.Resampling.NEAREST)
     size = tuple(max(1, round(length * side / longest)) for length in picture.size)
     return picture.resize(size, PIL.Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _lines(caption: str, width: int) -> list[tuple[str, tuple[int, int, int], int]]:
+    """Lines with ink and size: the caption's own first line on up to two, what follows smaller and fainter."""
+    first, *others = caption.split("\n")[:3]
+    font, words, head = _font(first, HEAD), first[:200].split(" "), ""
+    while len(words) > 1 and font.getlength(f"{head} {words[0]}".strip()) <= width:
+        head = f"{head} {words.pop(0)}".strip()
+    tail = " ".join(words)
+    one = not head or font.getlength(f"{head} {tail}") <= width
+    heads = [f"{head} {tail}".strip()] if one else [head, tail]
+    return [(line, INK, HEAD) for line in heads] + [(line, FAINT, HEAD - 1) for line in others]
 
 
 def _font(text: str, size: int) -> Any:
