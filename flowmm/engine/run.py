@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..catalog import Branch, Cancelled, Context
+from ..collector import patient_gc
 from ..graph.problems import sentence
 from ..graph.wiring import Const, Input, Link, Many, Wire, flat
 from ..store.codec import Encoded, known
@@ -73,9 +74,10 @@ class Run:
         """Run to the end in this thread; the targets' values by name. Raises NodeFailed or Cancelled."""
         started = time.perf_counter()
         try:
-            self.identities, self.digests = self.program.identities(self.given)
-            self._need(self.wanted)
-            self._loop()
+            with patient_gc():
+                self.identities, self.digests = self.program.identities(self.given)
+                self._need(self.wanted)
+                self._loop()
         except BaseException:
             self.cancelled = True  # what is still on a lane for this run alone stops at its next step
             raise
