@@ -165,7 +165,7 @@ def schema() -> None:
 def nodes(op: Annotated[str, typer.Argument(help="A type id, as in diffusion.sample.", show_default=False)] = "", as_json: AsJson = False) -> None:
     """List the node types, or show one."""
     from .catalog import UnknownOp, catalogue, find, packs
-    from .face.tables import print_table
+    from .face import tables
     from .graph.document import words
 
     if op:
@@ -181,16 +181,16 @@ def nodes(op: Annotated[str, typer.Argument(help="A type id, as in diffusion.sam
         rows: list[list[Any]] = []
         for port in spec.inputs.values():
             default = "" if port.required else json.dumps(port.default, ensure_ascii=False)
-            rows.append(["in", port.name, port.type, default, port.between or "", port.help])
-        rows += [["out", output.name, output.type, "", "", output.help] for output in spec.outputs.values()]
-        print_table(["", "port", "type", "default", "range", "help"], rows)
+            rows.append(["in", port.name, tables.full(port.type), default, port.between or "", port.help])
+        rows += [["out", output.name, tables.full(output.type), "", "", output.help] for output in spec.outputs.values()]
+        tables.print_table(["", "port", "type", "default", "range", "help"], rows)
         if spec.reference:
             print(f"\nReference: {spec.reference}")
     elif as_json:
         print(json.dumps(catalogue.catalogue(), ensure_ascii=False, indent=2))
     else:
         specs = packs.all_specs()
-        print_table(["type", "title", "in", "out"], [[s.op, words(s.title), ", ".join(s.inputs), ", ".join(s.outputs)] for s in specs])
+        tables.print_table(["type", "title", "in", "out"], [[s.op, words(s.title), ", ".join(s.inputs), ", ".join(s.outputs)] for s in specs])
         _import_errors()
 
 
@@ -267,14 +267,18 @@ def cache_stats(as_json: AsJson = False) -> None:
 @cache_app.command("verify")
 def cache_verify() -> None:
     """Check every entry; damaged and orphaned ones are removed. Exit status 1 if there were damaged ones."""
+    from .face.tables import size
+
     report = _disk().verify()
-    print(report)
+    print(f"{report.checked} entries checked, {report.damaged} damaged and {report.orphans} orphaned files removed, {size(report.bytes)} freed")
     sys.exit(1 if report.damaged else 0)
 
 
 @cache_app.command("prune")
 def cache_prune(to: Annotated[str, typer.Option(help="What to keep at most: 500MB, 2GB, or 0.")] = "0") -> None:
     """Remove entries until at most this much is left, least worth keeping first."""
+    from .face.tables import size
+
     units = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
     text = to.strip().upper()
     unit = next((u for u in sorted(units, key=len, reverse=True) if text.endswith(u)), "")
@@ -283,7 +287,8 @@ def cache_prune(to: Annotated[str, typer.Option(help="What to keep at most: 500M
     except (ValueError, OverflowError):
         print(f"error: {to!r} is no size; write 500MB, 2GB or 0", file=sys.stderr)
         sys.exit(2)
-    print(_disk().prune(target))
+    report = _disk().prune(target)
+    print(f"{report.evicted} entries removed, {size(report.bytes)} freed")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-import sys
 import types
 from dataclasses import dataclass, field
 from functools import cache
@@ -140,9 +139,3 @@ def all_specs() -> list[NodeSpec]:
             pack.errors["*"] = f"{type(error).__name__}: {error}"
         specs += [node.spec for room in pack.rooms.values() for node in room.values()]
     return sorted(specs, key=lambda spec: spec.op)
-
-
-def local_modules() -> list[str]:
-    """Importable modules outside any pack that declared nodes: a worker process must import them too."""
-    names = {node.__module__ for node in _declared.values() if node.spec.op.startswith("local:")}
-    return sorted(name for name in names if getattr(sys.modules.get(name), "__spec__", None))

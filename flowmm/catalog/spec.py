@@ -246,6 +246,8 @@ def _docstring(text: str) -> tuple[str, dict[str, str], str]:
     text = inspect.cleandoc(text)
     body, _, reference = text.partition("Reference:")
     ports = {}
-    for match in re.finditer(r"(?:^|(?<=[.;]\s))([a-z_][a-z0-9_]*): (.+?)(?=(?:[.;]\s+[a-z_][a-z0-9_]*: )|\n\s*\n|\n[a-z_]\w*: |\Z)", body, re.S | re.M):
+    # A port's help is the first sentence after `name:`; a semicolon before the next `name:` ends it too.
+    phrase = r"(?:^|(?<=[.;]\s))([a-z_][a-z0-9_]*): (.+?)(?=;\s+[a-z_][a-z0-9_]*: |\.(?:\s|\Z)|\n\s*\n|\n[a-z_]\w*: |\Z)"
+    for match in re.finditer(phrase, body, re.S | re.M):
         ports[match[1]] = " ".join(match[2].split())
     return body.strip(), ports, " ".join(reference.split()).rstrip(".")

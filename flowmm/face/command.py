@@ -76,8 +76,10 @@ def _option(parameter: Parameter) -> inspect.Parameter:
     kind, several = _python_type(parameter.type)
     shown = parameter.default
     help_ = [parameter.help.rstrip(".") + "." if parameter.help else ""]
-    if isinstance(parameter.type, Choice):
-        help_.append(f"One of {', '.join(map(str, parameter.type.values))}.")
+    members = parameter.type.members if isinstance(parameter.type, Union) else (parameter.type,)
+    choices = [str(value) for member in members if isinstance(member, Choice) for value in member.values]
+    if choices:
+        help_.append(f"One of {', '.join(choices)}.")
     if parameter.port.between:
         help_.append(f"{parameter.port.between}.")
     if shown is not UNSET and shown is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..graph.wiring import Input, Link, Many, flat
 from ..sockets import Image, Labels, Score, Text
+from ..sockets.types import Choice, Union
 
 if TYPE_CHECKING:
     from ..graph.check import Checked
@@ -73,6 +74,12 @@ def print_table(columns: list[str], rows: list[list[Any]]) -> None:
     for row in rows:
         table.add_row(*(str(cell).replace("[", "\\[") for cell in row))
     console().print(table)
+
+
+def full(type_: Any) -> str:
+    """A type with every choice, where str() shortens long lists."""
+    members = type_.members if isinstance(type_, Union) else (type_,)
+    return " | ".join(" | ".join(map(repr, m.values)) if isinstance(m, Choice) else str(m) for m in members)
 
 
 def console() -> Any:
