@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from flowmm.zoo import WEIGHTS
@@ -56,11 +57,18 @@ def run_recipe(asked: argparse.Namespace) -> None:
     import torch
 
     from flowmm.zoo.recipes import RECIPES, recipe
+    from flowmm.zoo.recipes.training import GateFailed
 
     torch.set_num_threads(asked.threads)
-    module = recipe(asked.name)
+    try:
+        module = recipe(asked.name)
+    except KeyError as error:
+        sys.exit(f"error: {error.args[0]}")
     if asked.command == "train":
-        module.train(asked.out, asked.minutes or RECIPES[asked.name].minutes, asked.device, asked.resume)
+        try:
+            module.train(asked.out, asked.minutes or RECIPES[asked.name].minutes, asked.device, asked.resume)
+        except GateFailed as error:
+            sys.exit(f"stopped at a gate: {error}")
     else:
         show(module.measure(asked.folder or WEIGHTS / RECIPES[asked.name].shipped, asked.n))
 
