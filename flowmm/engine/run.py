@@ -112,16 +112,19 @@ class Run:
     def _settle(self) -> None:
         """Key the nodes whose producers are all identified; ask for the late ones and the wanted ones."""
         program, identities = self.program, self.identities
-        asked = []
+        asked, keyed = [], []
         while self.keyable:
             i = self.keyable.popleft()
             if program.late[i]:
                 asked.append(i)
                 continue
             identities[i] = program.key(i, identities, self.digests)
+            keyed.append(identities[i])
             if i in self.wanted:
                 asked.append(i)
             self._identified(i)
+        if keyed and self.on_disk is not None:
+            self.on_disk |= self.runtime.disk.contains_many(keyed)
         if asked:
             self._ask(asked)
 
@@ -195,7 +198,7 @@ class Run:
         return (self.twin[i],) if i in self.twin else self.program.producers[i]
 
     def _from_disk(self, key: bytes) -> tuple | None:
-        """An entry of the disk tier, or None. After the first miss, all keys are looked up at once."""
+        """An entry of the disk tier, or None. After the first miss all keys known are looked up at once, later ones as they are made."""
         disk = self.runtime.disk
         if disk is None or (self.on_disk is not None and key not in self.on_disk):
             return None

@@ -214,3 +214,14 @@ def test_a_touched_file_runs_nothing_again(runtime, ran, tmp_path):
     os.utime(tmp_path / "a.txt", (1, 1))
     folder_graph(tmp_path).run(runtime=runtime)
     assert "joined" not in ran
+
+
+def test_what_a_later_stage_keys_is_found_on_disk_though_an_earlier_stage_missed(on_disk, ran):
+    graph = Graph()
+    with graph:
+        graph.output(out=s.shout(s.look(s.shout(s.look("door")))))  # the inner shout is cheap and no output: it is not stored
+    s.BOX.update(door="hall", HALL="open")
+    assert graph.run(runtime=on_disk()).out == "OPEN"
+    ran.clear()
+    assert graph.run(runtime=on_disk()).out == "OPEN"
+    assert ran == ["look door", "shout hall", "look HALL"]
