@@ -66,5 +66,17 @@ def _shown(result: Result) -> str:
         else:
             body = f"<pre>{escape(str(value))}</pre>"
         blocks.append(f"<figure>{body}<figcaption>{escape(name)}</figcaption></figure>")
-    inputs = ", ".join(f"{p.name} = {p.default!r}" for p in result.graph.inputs.values())
-    return f"{''.join(blocks)}<br><small>{escape(inputs)} · {result.seconds:.2f} s</small>"
+    inputs = ", ".join(f"{p.name} = {p.default!r}" for p in result.graph.inputs.values() if p.default is not None)
+    return f"{_given(result.graph)}{''.join(blocks)}<br><small>{escape(inputs)} · {result.seconds:.2f} s</small>"
+
+
+def _given(graph: Graph) -> str:
+    """The pictures a graph was given."""
+    figures = []
+    for parameter in graph.inputs.values():
+        names = parameter.default if isinstance(parameter.default, list) else [parameter.default]
+        paths = [graph.path.parent / name for name in names if isinstance(name, str) and name.endswith(".png")]
+        if paths:
+            pictures = "".join(f'<img alt="" height="96" src="data:image/png;base64,{base64.b64encode(p.read_bytes()).decode()}"> ' for p in paths)
+            figures.append(f"<figure>{pictures}<figcaption>{escape(parameter.name)}</figcaption></figure>")
+    return "".join(figures)

@@ -8,7 +8,9 @@ from .values import numbered
 
 
 def score_table(score) -> str:
-    """A table whose cells are shaded by their value, the best of each column in bold."""
+    """A table whose cells are shaded by their value, the best of each column in bold; a single row stands upright."""
+    if score.values.shape[0] == 1 and score.values.shape[1] > 1:
+        score = type(score)(score.values.T, score.columns, score.rows)
     low, high = float(score.values.min()), float(score.values.max())
     columns = score.columns or numbered(score.values.shape[1])
     rows = score.rows or numbered(score.values.shape[0])

@@ -125,7 +125,8 @@ def test_ctrl_c_stops_within_a_step_and_writes_nothing(tmp_path):
 
     env = os.environ | {"FLOWMM_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-m", "flowmm.cli", "run", "text-to-image", "--steps", "1000", "-o", "out"]
-    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as process:
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 (a job started in the background inherits that it is ignored)
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
         assert any(line.startswith("paint") for line in process.stderr)
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
