@@ -112,11 +112,13 @@ def _default(device: str, folder: Path) -> Runtime:
 
 def choose_device(wanted: str = "auto") -> str:
     """"auto" becomes the first GPU if the machine has one and torch is built for it, else the CPU; found without torch."""
-    if wanted != "auto":
-        if not re.fullmatch(r"cpu|cuda(:\d+)?", wanted):
-            raise GraphError([Problem("no-such-device", f"there is no device `{wanted}`", fix="Give cpu, cuda, cuda:1 … or auto.")])
-        return wanted
     from importlib import metadata
 
-    cards = list(Path("/proc/driver/nvidia/gpus").glob("*"))
-    return "cuda:0" if cards and "+cpu" not in metadata.version("torch") else "cpu"
+    for_cpu = "+cpu" in metadata.version("torch")
+    if wanted == "auto":
+        return "cuda:0" if not for_cpu and list(Path("/proc/driver/nvidia/gpus").glob("*")) else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", wanted):
+        raise GraphError([Problem("no-such-device", f"there is no device `{wanted}`", fix="Give cpu, cuda, cuda:1 … or auto.")])
+    if wanted != "cpu" and for_cpu:
+        raise GraphError([Problem("no-such-device", f"the installed torch is built without `{wanted}`", fix="Give cpu, or install a CUDA build of torch.")])
+    return wanted

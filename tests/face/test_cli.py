@@ -119,6 +119,7 @@ def test_a_bad_graph_is_one_readable_message_and_nothing_is_written(flowmm, tmp_
     (["run", "sentences.json", "--set", "nothing"], 1, "has no ="),
     (["run", "sentences.json", "--set", "what=1"], 1, "no input `what`"),
     (["run", "sentences.json", "--only", "zzz"], 1, "no output `zzz`"),
+    (["run", "sentences.json", "--device", "tpu"], 1, "no device `tpu`"),
     (["why", "sentences.json", "zzz"], 1, "no node `zzz`"),
     (["nodes", "text.joyn"], 1, "did you mean `text.join`"),
     (["cache", "prune", "--to", "much"], 2, "is no size"),
