@@ -16,7 +16,7 @@ test: $(VENV)/ready
 
 # Speed, compared in one run with what a user would pick instead. Never part of the tests: machines are shared and noisy.
 bench: $(VENV)/ready
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-group-by=group
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-group-by=group --benchmark-columns=min,mean -s
 
 # torch first, and exactly the one asked for: what follows then keeps it.
 $(VENV)/ready: pyproject.toml setup.py
