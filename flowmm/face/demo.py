@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import sys
 import time
 from html import escape
@@ -12,17 +10,15 @@ from pathlib import Path
 from ..catalog import Cancelled
 from ..engine.workers.base import NodeFailed
 from ..graph.problems import GraphError
-from ..sockets import Image
 from .draw import svg
 from .find import load, shipped
 from .graph import Graph
-from .result import Result
+from .result import Result, inlined
 
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;color:#222;background:#fafafa}
 section{background:#fff;border:1px solid #ddd;border-radius:10px;padding:1rem 1.5rem;margin:1.5rem 0}
 img{image-rendering:pixelated;border-radius:4px;max-width:100%}figure{display:inline-block;margin:0 1rem 1rem 0;vertical-align:top}
 figcaption,small{color:#666}td,th{padding:.2rem .6rem;text-align:right}details{overflow-x:auto}.failed{color:#b00020}"""
-SMALLEST = 256  # pixels: pictures of small models are enlarged by whole factors to be looked at
 
 
 def demo(out: Path) -> bool:
@@ -55,19 +51,8 @@ def _section(graph: Graph, body: str) -> str:
 
 
 def _shown(result: Result) -> str:
-    blocks = []
-    for name, value in result.items():
-        if isinstance(value, Image):
-            buffer = io.BytesIO()
-            value.sheet(SMALLEST).save(buffer, "PNG")
-            body = f'<img alt="{escape(name)}" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
-        elif hasattr(value, "_repr_html_"):
-            body = value._repr_html_()
-        else:
-            body = f"<pre>{escape(str(value))}</pre>"
-        blocks.append(f"<figure>{body}<figcaption>{escape(name)}</figcaption></figure>")
     inputs = ", ".join(f"{p.name} = {p.default!r}" for p in result.graph.inputs.values() if p.default is not None)
-    return f"{_given(result.graph)}{''.join(blocks)}<br><small>{escape(inputs)} · {result.seconds:.2f} s</small>"
+    return f"{_given(result.graph)}{result._repr_html_()}<br><small>{escape(inputs)} · {result.seconds:.2f} s</small>"
 
 
 def _given(graph: Graph) -> str:
@@ -77,6 +62,6 @@ def _given(graph: Graph) -> str:
         names = parameter.default if isinstance(parameter.default, list) else [parameter.default]
         paths = [graph.path.parent / name for name in names if isinstance(name, str) and name.endswith(".png")]
         if paths:
-            pictures = "".join(f'<img alt="" height="96" src="data:image/png;base64,{base64.b64encode(p.read_bytes()).decode()}"> ' for p in paths)
+            pictures = "".join(f'<img alt="" height="96" src="{inlined(p.read_bytes())}"> ' for p in paths)
             figures.append(f"<figure>{pictures}<figcaption>{escape(parameter.name)}</figcaption></figure>")
     return "".join(figures)

@@ -53,14 +53,41 @@ class _Lines:
         print(line, file=sys.stderr, flush=True)
 
 
-class _Cell:
+class _Counter:
+    """How many nodes must be computed, and how many were; what each sort of display then shows."""
+
+    total = done = 0
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "planned":
+            self.total += event.total
+        elif event.kind == "finished":
+            self.done += len(event.nodes) - event.cached
+            for node in event.nodes:
+                self.finished(node)
+        elif event.kind == "progress":
+            self.progress(event)
+        elif event.kind == "note":
+            self.note(f"note: {event.text}")
+        self.show()
+
+    def finished(self, node: str) -> None: ...
+
+    def progress(self, event: Event) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def show(self) -> None: ...
+
+
+class _Cell(_Counter):
     """One line of HTML under a notebook cell, updated in place and gone when the run ends; needs no widgets."""
 
     def __init__(self, title: str):
         from IPython.display import HTML, display
 
         self._html = HTML
-        self._title, self._total, self._done = title, 0, 0
+        self._title = title
         self._nodes: dict[str, Event] = {}
         self._handle = display(HTML(self._text()), display_id=True)
 
@@ -70,30 +97,29 @@ class _Cell:
     def __exit__(self, *_: object) -> None:
         self._handle.update(self._html(""))
 
-    def __call__(self, event: Event) -> None:
-        if event.kind == "planned":
-            self._total += event.total
-        elif event.kind == "finished":
-            self._done += len(event.nodes) - event.cached
-            for node in event.nodes:
-                self._nodes.pop(node, None)
-        elif event.kind == "progress":
-            self._nodes[event.node] = event
-        elif event.kind == "note":
-            print(f"note: {event.text}", file=sys.stderr)
+    def finished(self, node: str) -> None:
+        self._nodes.pop(node, None)
+
+    def progress(self, event: Event) -> None:
+        self._nodes[event.node] = event
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr)
+
+    def show(self) -> None:
         self._handle.update(self._html(self._text()))
 
     def _text(self) -> str:
         from html import escape
 
-        rows = [f"<b>{escape(self._title)}</b> {self._done}/{self._total or '?'}"]
+        rows = [f"<b>{escape(self._title)}</b> {self.done}/{self.total or '?'}"]
         for node, event in self._nodes.items():
             left = f", {event.eta:.0f} s left" if event.eta else ""
             rows.append(f'{escape(node)} <progress value="{event.step}" max="{event.steps}"></progress> {event.step}/{event.steps}{left}')
         return "<br>".join(rows)
 
 
-class _Bars:
+class _Bars(_Counter):
     """A bar for the nodes of the run, and one for each node that reports steps."""
 
     def __init__(self, title: str):
@@ -105,7 +131,6 @@ class _Bars:
             console=Console(stderr=True), transient=True,
         )  # fmt: skip
         self._all = self._progress.add_task(title, total=None)
-        self._total = self._done = 0
         self._nodes: dict[str, int] = {}
 
     def __enter__(self) -> _Bars:
@@ -115,18 +140,17 @@ class _Bars:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def __call__(self, event: Event) -> None:
-        if event.kind == "planned":
-            self._total += event.total
-        elif event.kind == "finished":
-            self._done += len(event.nodes) - event.cached
-            for node in event.nodes:
-                if node in self._nodes:
-                    self._progress.remove_task(self._nodes.pop(node))
-        elif event.kind == "progress":
-            if event.node not in self._nodes:
-                self._nodes[event.node] = self._progress.add_task(f"  {event.node}", total=event.steps)
-            self._progress.update(self._nodes[event.node], completed=event.step, total=event.steps)
-        elif event.kind == "note":
-            self._progress.console.print(f"note: {event.text}")
-        self._progress.update(self._all, completed=self._done, total=self._total or None)
+    def finished(self, node: str) -> None:
+        if node in self._nodes:
+            self._progress.remove_task(self._nodes.pop(node))
+
+    def progress(self, event: Event) -> None:
+        if event.node not in self._nodes:
+            self._nodes[event.node] = self._progress.add_task(f"  {event.node}", total=event.steps)
+        self._progress.update(self._nodes[event.node], completed=event.step, total=event.steps)
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(text)
+
+    def show(self) -> None:
+        self._progress.update(self._all, completed=self.done, total=self.total or None)

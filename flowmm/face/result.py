@@ -64,20 +64,27 @@ class Result(Mapping):
         return f"<result {shown}; {self.seconds:.2f} s, {self.executed} nodes ran>"
 
     def _repr_html_(self) -> str:
-        import base64
-        from html import escape
+        return "".join(figure(name, value) for name, value in self._values.items())
 
-        blocks = []
-        for name, value in self._values.items():
-            if isinstance(value, Image):
-                data = base64.b64encode(value._repr_png_()).decode()
-                body = f'<img src="data:image/png;base64,{data}">'
-            elif hasattr(value, "_repr_html_"):
-                body = value._repr_html_()
-            else:
-                body = f"<pre>{escape(str(value))}</pre>"
-            blocks.append(f"<div><b>{escape(name)}</b><br>{body}</div>")
-        return "".join(blocks)
+
+def figure(name: str, value: Any) -> str:
+    """One output as HTML: a picture enlarged to be looked at, a table, or text."""
+    from html import escape
+
+    if isinstance(value, Image):
+        body = f'<img alt="{escape(name)}" style="image-rendering:pixelated" src="{inlined(value._repr_png_())}">'
+    elif hasattr(value, "_repr_html_"):
+        body = value._repr_html_()
+    else:
+        body = f"<pre>{escape(str(value))}</pre>"
+    return f"<figure>{body}<figcaption>{escape(name)}</figcaption></figure>"
+
+
+def inlined(png: bytes) -> str:
+    """A PNG as the address of itself."""
+    import base64
+
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def write(value: Any, stem: Path, *, embed: bool = True) -> list[Path]:

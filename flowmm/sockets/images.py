@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from ..files import write_whole
 from .value import NotAccepted, Value, socket
 
+SHOWN = 256  # pixels of height: smaller pictures are enlarged by whole factors when they are shown
 LONGEST_ORIGIN = 900_000  # bytes; Pillow refuses to read back a text chunk over a megabyte
 # What may be opened: formats that Pillow reads by itself. EPS would start Ghostscript, others reach for files or readers.
 # The common ones first: asking for one of the others imports every plugin of Pillow.
@@ -103,7 +104,7 @@ class Image(Value):
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        self.sheet(smallest=128).save(buffer, "PNG")
+        self.sheet(smallest=SHOWN).save(buffer, "PNG")
         return buffer.getvalue()
 
 
