@@ -120,3 +120,18 @@ def test_cancelling_the_task_of_an_async_run_cancels_the_run(as_default, runtime
     asyncio.run(scenario())
     s.until(lambda: not runtime._flights)
     assert ran == ["gated async"] and not let_go.is_set()
+
+
+def test_waiting_threads_do_not_spin_for_long_unless_a_person_says_otherwise(monkeypatch):
+    """Set before torch is imported: a sampler beside a busy program is else many times slower."""
+    import os
+
+    from flowmm.machine import calm_threads
+
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    calm_threads()
+    assert "GOMP_SPINCOUNT" not in os.environ
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    calm_threads()
+    assert os.environ["GOMP_SPINCOUNT"] == "2000"

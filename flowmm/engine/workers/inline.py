@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from ...catalog import Cancelled, Context
+from ...machine import calm_threads
 from ...sockets import Handle
 from .base import Task, WorkerLost, call, set_threads, uses_torch
 
@@ -21,6 +22,7 @@ class InlineWorker:
     remote = False
 
     def __init__(self, device: str, threads: int):
+        calm_threads()
         self.device, self.threads = device, threads
         self._cpu = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1), "flowmm-cpu")
         self._files = ThreadPoolExecutor(8, "flowmm-files")
