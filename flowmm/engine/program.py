@@ -14,7 +14,7 @@ from typing import Any
 
 from ..catalog import NodeSpec
 from ..graph.check import Checked
-from ..graph.problems import brief
+from ..graph.problems import brief, shorten
 from ..graph.wiring import Const, Input, Link, Wire, flat
 from ..store.keys import SIZE, UPSTREAM, VALUE, digest, h, operation, port, record
 from .workers.base import code_of, uses_torch
@@ -214,5 +214,4 @@ def short(value: Any) -> str:
     """A value in at most 60 characters."""
     if type(value) is int:
         return brief(value)
-    text = " ".join(str(value).split()) if getattr(value, "is_socket", None) is True else repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+    return shorten(" ".join(str(value).split()) if getattr(value, "is_socket", None) is True else repr(value))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..catalog import NodeSpec, Port
-from ..sockets import NotAccepted, Space
+from ..sockets import NotAccepted
 from ..sockets.types import ListOf, Type, Var, instantiate, of_literal
 from ..sockets.unify import Bindings, Conflict
 from .coerce import Folder, coerce
@@ -31,7 +31,7 @@ UNSET = Unset()
 @dataclass(slots=True)
 class Checked:
     """inputs, outputs: the types of nodes that have type variables, by index (others: see the spec).
-    consts: literals as their ports want them. spaces: what a loader's config files said."""
+    consts: literals as their ports want them."""
 
     wiring: Wiring
     problems: list[Problem] = field(default_factory=list)
@@ -39,7 +39,6 @@ class Checked:
     inputs: dict[int, dict[str, Type]] = field(default_factory=dict)
     outputs: dict[int, dict[str, Type]] = field(default_factory=dict)
     consts: list[dict[str, Any]] = field(default_factory=list)
-    spaces: dict[int, dict[str, Space]] = field(default_factory=dict)
 
     def errors(self, nodes: Iterable[int] | None = None) -> list[Problem]:
         """The errors, of some nodes only if asked; those of the document itself always count."""
@@ -239,9 +238,8 @@ def _read_spaces(checked: Checked, i: int, spec: NodeSpec, given: Mapping[str, A
     except Exception as error:  # a pack's rule must not take the check down
         checked.problems.append(Problem("unreadable-source", f"its spaces could not be read: {error}", checked.wiring.names[i], level="unknown"))
         return
-    checked.spaces[i] = spaces
     labels: dict[str, Var] = {}
-    for declared, mine in _pairs(spec, checked, i):
+    for declared, mine in pairs(checked, i):
         labels.setdefault(declared.label, mine)
     for label, variable in labels.items():
         if label in spaces:
@@ -251,15 +249,16 @@ def _read_spaces(checked: Checked, i: int, spec: NodeSpec, given: Mapping[str, A
             checked.problems.append(Problem("unknown-space", message, checked.wiring.names[i], level="unknown"))
 
 
-def _pairs(spec: NodeSpec, checked: Checked, i: int):
-    """Variables of the signature with this node's own copies."""
+def pairs(checked: Checked, i: int) -> Iterator[tuple[Var, Var]]:
+    """Variables of a generic node's signature, each with the node's own copy."""
+    spec = checked.wiring.specs[i]
     for name, port in spec.inputs.items():
         yield from _walk(port.type, checked.inputs[i][name])
     for name, output in spec.outputs.items():
         yield from _walk(output.type, checked.outputs[i][name])
 
 
-def _walk(declared: Type, mine: Type):
+def _walk(declared: Type, mine: Type) -> Iterator[tuple[Var, Var]]:
     if isinstance(declared, Var):
         yield declared, mine
     for attribute in ("args", "members"):

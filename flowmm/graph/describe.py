@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..sockets import Fact, Handle, Image, Known, Seed, Text, Value
+from ..sockets import Fact, Handle, Image, Known, Seed, Space, Text, Value
 from ..sockets.facts import UNKNOWN
 from ..sockets.types import Plain, Socket
-from .check import Checked
+from .check import Checked, pairs
 from .problems import Problem, sentence
 from .wiring import Const, Input, Link, Many, flat
 
@@ -88,21 +88,11 @@ def _known(checked: Checked, described: Described, i: int, values: Mapping[Input
         if isinstance(value, Value):
             known.facts[name] = described.given[i, name] = fact_of(value)
         known.values[name] = value
-    for output in spec.outputs.values():
-        _spaces(output.type, checked.outputs.get(i, {}).get(output.name), checked, known.spaces)
-    for name, port in spec.inputs.items():
-        _spaces(port.type, checked.inputs.get(i, {}).get(name), checked, known.spaces)
+    for declared, mine in pairs(checked, i) if spec.generic else ():
+        space = checked.bindings.find(mine)
+        if isinstance(space, Space):
+            known.spaces[declared.label] = space
     return known
-
-
-def _spaces(declared: Any, mine: Any, checked: Checked, found: dict[str, Any]) -> None:
-    """The known spaces of a node by the names its signature gives them."""
-    for variable, own in zip(getattr(declared, "args", ()), getattr(mine, "args", ())):
-        space = checked.bindings.find(own)
-        if hasattr(space, "facts") and hasattr(variable, "label"):
-            found[variable.label] = space
-    for a, b in zip(getattr(declared, "members", ()), getattr(mine, "members", ())):
-        _spaces(a, b, checked, found)
 
 
 def _memory(checked: Checked, described: Described) -> None:

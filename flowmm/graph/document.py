@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSche
 
 from ..collector import without_gc
 from ..files import write_whole
-from .problems import Problem, Unreadable
+from .problems import Problem, Unreadable, shorten
 
 FORMAT = 1
 DEEPEST = 64
@@ -171,7 +171,7 @@ def _parse(text: str, name: str) -> Any:
         if len(made) != len(items):
             keys = [key for key, _ in items]
             twice = next(key for key in keys if keys.count(key) > 1)
-            raise _unreadable("duplicate-key", f"{name} has the key {_short(twice)} twice in one object", "Rename or remove one.")
+            raise _unreadable("duplicate-key", f"{name} has the key {shorten(repr(twice))} twice in one object", "Rename or remove one.")
         return made
 
     def constant(word: str) -> Any:
@@ -196,7 +196,7 @@ def _names(document: Document) -> list[Problem]:
         for name in names:
             if not is_name(name) or (kind == "node" and name == "input"):
                 why = "is reserved" if name == "input" else "is no Python identifier"
-                problems.append(Problem("bad-name", f"the {kind} name {_short(name)} {why}", fix="Rename it."))
+                problems.append(Problem("bad-name", f"the {kind} name {shorten(repr(name))} {why}", fix="Rename it."))
     return problems
 
 
@@ -245,7 +245,7 @@ def _from_pydantic(error: ValidationError, name: str) -> list[Problem]:
         node = path[1] if path and path[0] == "nodes" and len(path) > 1 else ""
         where = " → ".join(path[2:] if node else path)
         text = detail["msg"][0].lower() + detail["msg"][1:]
-        got = _short(detail.get("input"))
+        got = shorten(repr(detail.get("input")))
         problems.append(Problem("bad-shape", f"{where}: {text}, got {got}" if where else f"{name}: {text}", node, got=got, fix="See the format's schema."))
     return problems
 
@@ -264,11 +264,6 @@ def _guess(raw: dict) -> str:
 
 def _json_kind(value: Any) -> str:
     return {list: "list", str: "string", type(None): "null", bool: "boolean"}.get(type(value), "number")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def _printable(path: Path) -> str:

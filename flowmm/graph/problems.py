@@ -50,6 +50,11 @@ def brief(value: Any) -> str:
         text = repr(value)
     except ValueError:  # Python prints no integer of more than 4,300 digits
         return f"an integer of {value.bit_length():,} bits"
+    return shorten(text)
+
+
+def shorten(text: str) -> str:
+    """The first of a text, 60 characters at most."""
     return text if len(text) <= 60 else text[:57] + "…"
 
 
