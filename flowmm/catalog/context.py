@@ -13,7 +13,7 @@ class Cancelled(Exception):
 class Context:
     """Injected into a node's parameter annotated `Context`; never part of a key.
 
-    device: the device name the node runs on ("cpu", "cuda:0"). Outside a run a node gets a plain Context,
+    device: the device name the node runs on ("cpu", "cuda:0"). dtype: of the weights its models are built in. Outside a run a node gets a plain Context,
     so calling a node function directly just works.
     """
 
@@ -24,12 +24,14 @@ class Context:
         report: Callable[[int, int, Any], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         secrets: Callable[[str], str | None] | None = None,
+        dtype: str = "float32",
     ):
         self.node = node
         self.device = device
         self._report = report
         self._cancelled = cancelled
         self._secrets = secrets
+        self.dtype = dtype
 
     def check(self) -> None:
         """Raise Cancelled if the run was cancelled."""
@@ -49,7 +51,7 @@ class Context:
         """The module (or tokenizer, processor, scheduler) a handle stands for, on this node's device."""
         from ..models.residency import residency
 
-        return residency(self.device).load(handle)
+        return residency(self.device, self.dtype).load(handle)
 
     def generators(self, seed: int, batch: int) -> list:
         """One CPU torch.Generator an item: item i draws from seed + i, alone or in company."""

@@ -40,6 +40,8 @@ class Run:
                  listener: Callable[[Event], None] | None = None, priority: int = 0):  # fmt: skip
         self.runtime, self.program, self.given, self.targets = runtime, program, given, targets
         self.worker, self.priority = runtime.worker, priority
+        # What a live object of this process made means nothing to another process.
+        self.disk = None if any(type(value) is str and value.startswith("live:") for value in given.values()) else runtime.disk
         self.report, self.listening = Reporter(listener), listener is not None
         self.cancelled = False
         self.executed = 0  # nodes whose function ran, makers of handles and switches not counted
@@ -124,7 +126,7 @@ class Run:
                 asked.append(i)
             self._identified(i)
         if keyed and self.on_disk is not None:
-            self.on_disk |= self.runtime.disk.contains_many(keyed)
+            self.on_disk |= self.disk.contains_many(keyed)
         if asked:
             self._ask(asked)
 
@@ -199,7 +201,7 @@ class Run:
 
     def _from_disk(self, key: bytes) -> tuple | None:
         """An entry of the disk tier, or None. After the first miss all keys known are looked up at once, later ones as they are made."""
-        disk = self.runtime.disk
+        disk = self.disk
         if disk is None or (self.on_disk is not None and key not in self.on_disk):
             return None
         entry = disk.get_encoded(key) if self.worker.remote else disk.get(key)
@@ -378,7 +380,7 @@ class Run:
 
     def _context(self, i: int) -> Context:
         name = self.program.names[i]
-        return Context(name, self.worker.device, lambda *args: self.report.progress(name, *args), lambda: self.cancelled, os.environ.get)
+        return Context(name, self.worker.device, lambda *args: self.report.progress(name, *args), lambda: self.cancelled, os.environ.get, self.runtime.dtype)
 
     def _kwargs(self, i: int) -> dict[str, Any]:
         program, values = self.program, self.values
@@ -424,10 +426,10 @@ class Run:
             self._identified(i)
         else:
             self.executed += 1
-            if self.runtime.disk is not None and (seconds > KEEP_SECONDS or i in self.wanted):
+            if self.disk is not None and (seconds > KEEP_SECONDS or i in self.wanted):
                 ingredients = program.ingredients(i, self.identities, self.digests, self.given)
                 stored = list(outputs) if self.worker.remote else outputs  # a list says that they are encoded
-                self.runtime.disk.put(self.identities[i], stored, seconds, program.specs[i].op, ingredients)
+                self.disk.put(self.identities[i], stored, seconds, program.specs[i].op, ingredients)
         self._have(i, outputs)
         self._done_with(program.producers[i])
 

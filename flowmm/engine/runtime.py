@@ -18,6 +18,7 @@ from ..store.memory import MemoryTier
 from .events import Reporter
 from .workers.inline import InlineWorker
 
+DTYPES = ("float32", "bfloat16", "float16")
 MEMORY_SHARE = 0.25  # of the machine's memory, for cached values
 
 
@@ -26,14 +27,17 @@ class Runtime:
 
     device: "cpu", "cuda" or "cuda:N". separate: run nodes in a process of their own, so that a crash there costs one
     run and this process never imports torch. cache: its folder, or None for memory only. threads: torch's threads
-    for one operation; other counts give other last bits, so it is part of the numeric class.
+    for one operation; other counts give other last bits, so it is part of the numeric class, as is dtype: float32, bfloat16
+    or float16, what the weights are computed in.
     """
 
     def __init__(
-        self, device: str = "cpu", *, separate: bool = False, cache: Path | None | str = "", threads: int = 0,
+        self, device: str = "cpu", *, separate: bool = False, cache: Path | None | str = "", threads: int = 0, dtype: str = "float32",
         memory_budget: int = 0, disk_budget: int = BUDGET,
     ):  # fmt: skip
-        self.device = device
+        if dtype not in DTYPES:
+            raise GraphError([Problem("no-such-dtype", f"weights cannot be computed in `{dtype}`", fix=f"Give {', '.join(DTYPES)}.")])
+        self.device, self.dtype = device, dtype
         self.threads = threads or available_cores()
         self.memory = MemoryTier(memory_budget or int(total_memory() * MEMORY_SHARE))
         self._notes: deque[str] = deque(maxlen=100)
@@ -44,14 +48,14 @@ class Runtime:
         if separate:
             from .workers.process import ProcessWorker
 
-            self.worker = ProcessWorker(device, self.threads, self._notes.append)
+            self.worker = ProcessWorker(device, self.threads, self._notes.append, dtype)
         else:
-            self.worker = InlineWorker(device, self.threads)
+            self.worker = InlineWorker(device, self.threads, dtype)
 
     @property
     def numeric(self) -> str:
         """The numeric class: what decides the last bits of a float."""
-        return f"{device_model(self.device)}/float32/exact/{self.threads} threads"
+        return f"{device_model(self.device)}/{self.dtype}/exact/{self.threads} threads"
 
     def join(self, key: bytes, run: Any, i: int) -> list | None:
         """Take a key on, or wait for who has it: the flight to land, or None if the result will come to run.inbox."""

@@ -31,13 +31,31 @@ class Folder:
 
 
 def coerce(value: Any, port: Port, folder: Folder | None = None) -> Any:
-    """The value as the port wants it. Raises NotAccepted with what came and what was wanted."""
+    """The value as the port wants it. Raises NotAccepted with what came and what was wanted.
+
+    A model's name may be the model itself, an object of this process.
+    """
+    if port.source and not isinstance(value, (str, type(None))):
+        value = _model(value)
     made = _convert(value, port.type, folder)
     if port.between is not None and type(made) in (int, float) and not port.between.holds(made):
         raise NotAccepted(f"{brief(made)} is out of range: {port.between}")
     if port.source and folder is not None and type(made) is str and not made.startswith(("zoo:", "hf:")):
         made = str(folder.resolve(made))
     return made
+
+
+def _model(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, (bool, int, float, list, tuple)):
+        return value  # the port's type says what is wrong with it
+    from ..models import live
+
+    try:
+        return live.name(value)
+    except ValueError as error:
+        raise NotAccepted(str(error)) from None
 
 
 def _convert(value: Any, type_: Type, folder: Folder | None) -> Any:

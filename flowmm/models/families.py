@@ -1,108 +1,78 @@
-"""Families: how each kind of component is built from its folder. Every float becomes float32; nothing is trained."""
+"""Families: how each kind of component is built from its files. Nothing is trained here."""
 
 from __future__ import annotations
 
-import json
+import importlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..sockets import Handle
-from .source import Component
-from .weights import find_weights
+from ..sockets import Handle, ImageProcessor, NoiseSchedule, Tokenizer
+from .source import Component, component_of
+
+if TYPE_CHECKING:  # imported by name; said here so that their versions are part of the key of every node that runs a model
+    import diffusers  # noqa: F401
+    import transformers  # noqa: F401
+
+# family: the library's class, or a function of (component, dtype) that makes the module.
+# Image processors are named by their Pillow class, since the plain names need torchvision; the arithmetic is the same.
+FAMILIES: dict[str, str] = {
+    "clip": "transformers:CLIPModel",
+    "clip_text": "transformers:CLIPTextModel",
+    "clip_text_projected": "transformers:CLIPTextModelWithProjection",
+    "clip_tokenizer": "transformers:CLIPTokenizer",
+    "clip_image_processor": "transformers:CLIPImageProcessorPil",
+    "unet": "diffusers:UNet2DConditionModel",
+    "autoencoder_kl": "diffusers:AutoencoderKL",
+    "noise_schedule": "",
+}
 
 
 def make(cls: type[Handle], component: Component, family: str, settings: dict[str, Any] | None = None) -> Handle:
     """The handle of a component: a recipe, no weights. Raises SourceError when the component is not whole."""
     return cls(
-        source=component.of, folder=str(component.folder), component=component.name, family=family,
+        source=component.of, folder=str(component.folder), component=component.name, family=family, layout=component.layout,
         fingerprint=component.fingerprint, settings=tuple(sorted((settings or {}).items())),
     )  # fmt: skip
 
 
-def build(handle: Handle) -> Any:
-    """What a handle stands for, on the CPU: a module in evaluation mode, a tokenizer, a processor, or a config."""
-    if handle.patches:
-        raise ValueError(f"{handle.family} takes no patches")
-    if handle.family not in FAMILIES:
-        raise LookupError(f"there is no way to load the family `{handle.family}`")
+def build(handle: Handle, dtype: str = "float32") -> Any:
+    """What a handle stands for, on the CPU: a module in evaluation mode, a tokenizer, a processor, or a scheduler's config.
+
+    dtype: of every float of a module. A handle of several components ("text_encoder+text_encoder_2", its families
+    joined alike) becomes a ModuleList, or a tuple of tokenizers. Raises SourceError.
+    """
+    component = component_of(handle)
     with _quiet():
-        made = FAMILIES[handle.family](Path(handle.folder))
-    return made.eval().requires_grad_(False) if has_weights(handle) else made
+        made = [_one(handle, member, family, dtype) for member, family in zip(component.members, handle.family.split("+"), strict=True)]
+        if not handle.has_weights:
+            return made[0] if len(made) == 1 else tuple(made)
+        if len(made) > 1:
+            import torch
+
+            made = [torch.nn.ModuleList(made)]
+        # A live module is its owner's: it is used as it is.
+        return made[0] if component.layout == "live" else made[0].eval().requires_grad_(False)
 
 
-def has_weights(handle: Handle) -> bool:
-    return handle.family not in ("clip_tokenizer", "clip_image_processor", "noise_schedule")
+def _one(handle: Handle, component: Component, family: str, dtype: str) -> Any:
+    if isinstance(handle, NoiseSchedule):  # schedulers keep state, so what is shared is the config; each sampling builds its own
+        return component.config
+    cls = find(family)
+    if isinstance(handle, Tokenizer) and isinstance(cls, type):
+        return component.load_tokenizer(cls)
+    if isinstance(handle, ImageProcessor) and isinstance(cls, type):
+        return component.load_processor(cls)
+    return component.load(cls, dtype) if isinstance(cls, type) else cls(component, dtype)
 
 
-def _clip(folder: Path) -> Any:
-    from transformers import CLIPModel
-
-    return _transformer(CLIPModel, folder)
-
-
-def _clip_text(folder: Path) -> Any:
-    from transformers import CLIPTextModel
-
-    return _transformer(CLIPTextModel, folder)
-
-
-def _clip_tokenizer(folder: Path) -> Any:
-    from transformers import CLIPTokenizer
-
-    return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-
-
-def _clip_image_processor(folder: Path) -> Any:
-    # The plain names need torchvision; this one is the same arithmetic through Pillow, whatever the folder calls it.
-    from transformers import CLIPImageProcessorPil
-
-    config = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
-    for name in ("image_processor_type", "feature_extractor_type", "processor_class"):
-        config.pop(name, None)
-    return CLIPImageProcessorPil.from_dict(config)
-
-
-def _unet(folder: Path) -> Any:
-    from diffusers import UNet2DConditionModel
-
-    return _diffuser(UNet2DConditionModel, folder)
-
-
-def _autoencoder(folder: Path) -> Any:
-    from diffusers import AutoencoderKL
-
-    return _diffuser(AutoencoderKL, folder)
-
-
-def _noise_schedule(folder: Path) -> dict[str, Any]:
-    # Schedulers keep state, so what is shared is the config; each sampling builds its own.
-    return json.loads((folder / "scheduler_config.json").read_text(encoding="utf-8"))
-
-
-FAMILIES: dict[str, Callable[[Path], Any]] = {
-    "clip": _clip,
-    "clip_text": _clip_text,
-    "clip_tokenizer": _clip_tokenizer,
-    "clip_image_processor": _clip_image_processor,
-    "unet": _unet,
-    "autoencoder_kl": _autoencoder,
-    "noise_schedule": _noise_schedule,
-}
-
-
-def _transformer(cls: type, folder: Path) -> Any:
-    import torch
-
-    variant = find_weights(folder, folder.name).variant
-    return cls.from_pretrained(folder, dtype=torch.float32, variant=variant, use_safetensors=True, local_files_only=True)
-
-
-def _diffuser(cls: type, folder: Path) -> Any:
-    variant = find_weights(folder, folder.name).variant
-    return cls.from_pretrained(folder, variant=variant, use_safetensors=True, local_files_only=True).float()
+def find(family: str) -> Any:
+    """The class or function of a family. Raises LookupError."""
+    module, _, name = FAMILIES.get(family, "").partition(":")
+    if not name:
+        raise LookupError(f"there is no way to load the family `{family}`")
+    return getattr(importlib.import_module(module), name)
 
 
 @contextmanager

@@ -6,19 +6,20 @@ so sharing one is safe. The least recently used leaves first; on a GPU it moves 
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..machine import device_memory
 from ..sockets import Handle
-from .families import build, has_weights
-from .source import Component, SourceError
+from ..sockets.facts import ITEMSIZE
+from .families import build
+from .source import SourceError, component_of
 
 SHARE = 0.6  # of the device's memory that weights may take
 LOADS: Counter[str] = Counter()  # weights read from disk in this process, by family
@@ -36,13 +37,14 @@ class _Resident:
     thing: Any
     bytes: int
     pins: int = 0
+    base: _Resident | None = None  # what a patched module shares its weights with
 
 
 class Residency:
-    """The components on one device. loaded: how many times weights were read from disk for it."""
+    """The components on one device, in one dtype. loaded: how many times weights were read from disk for it."""
 
-    def __init__(self, device: str, budget: int | None = None):
-        self.device = device
+    def __init__(self, device: str, budget: int | None = None, dtype: str = "float32"):
+        self.device, self.dtype = device, dtype
         self.loaded = 0
         self._budget = budget
         self._here: OrderedDict[Identity, _Resident] = OrderedDict()
@@ -100,13 +102,17 @@ class Residency:
             return self._here[identity]
 
     def _bring(self, handle: Handle, identity: Identity) -> _Resident:
-        if not has_weights(handle):
+        if not handle.has_weights:
             with _building:
                 return _Resident(build(handle), 0)
-        part = Component(handle.source, handle.component, "", Path(handle.folder))
+        if handle.patches:
+            return self._patch(handle)
+        part = component_of(handle)
         if part.fingerprint != handle.fingerprint:  # else its results would be cached under the old weights' key
             raise SourceError(f"{part} changed after the run began; run again")
-        needed = part.weights.loaded_bytes
+        if part.layout == "live":
+            return _Resident(build(handle), 0)
+        needed = part.weights.loaded_bytes * ITEMSIZE[self.dtype] // ITEMSIZE["float32"]
         self._make_room(needed)
         for last in (False, True):
             try:
@@ -121,11 +127,25 @@ class Residency:
             self._make_room(self.budget)
         raise AssertionError("unreachable")
 
+    def _patch(self, handle: Handle) -> _Resident:
+        """A module that shares its weights with the unpatched one, which stays as long as this does."""
+        from .patches import apply, size
+
+        base = self._resident(dataclasses.replace(handle, patches=()))
+        base.pins += 1
+        try:
+            self._make_room(size(handle.patches))
+            with _building:
+                return _Resident(apply(base.thing, handle), size(handle.patches), base=base)
+        except BaseException:
+            base.pins -= 1
+            raise
+
     def _fetch(self, handle: Handle, identity: Identity) -> Any:
         resident = self._host.pop(identity, None)
         if resident is None:
             with _building:
-                module = build(handle)
+                module = build(handle, self.dtype)
             self.loaded += 1
             LOADS[handle.family] += 1
         else:
@@ -140,7 +160,9 @@ class Residency:
             identity = leaving.pop(0)
             resident = self._here.pop(identity)
             moved = True
-            if self.device != "cpu":
+            if resident.base is not None:
+                resident.base.pins -= 1
+            elif self.device != "cpu":
                 self._host[identity] = _Resident(resident.thing.to("cpu"), resident.bytes)
         while sum(resident.bytes for resident in self._host.values()) > device_memory("cpu") * SHARE:
             self._host.popitem(last=False)
@@ -162,16 +184,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
-_residencies: dict[str, Residency] = {}
+_residencies: dict[tuple[str, str], Residency] = {}
 _lock = threading.Lock()
 
 
-def residency(device: str) -> Residency:
-    """The residency of a device in this process."""
+def residency(device: str, dtype: str = "float32") -> Residency:
+    """The residency of a device and a dtype in this process."""
     with _lock:
-        if device not in _residencies:
-            _residencies[device] = Residency(device)
-        return _residencies[device]
+        if (device, dtype) not in _residencies:
+            _residencies[device, dtype] = Residency(device, dtype=dtype)
+        return _residencies[device, dtype]
 
 
 @contextmanager
@@ -179,5 +201,5 @@ def using(context: Any, handle: Handle) -> Iterator[Any]:
     """For nodes: what a handle stands for, on the node's device, without gradients, and not pushed out meanwhile."""
     import torch
 
-    with residency(context.device).pinned(handle) as thing, torch.no_grad():
+    with residency(context.device, context.dtype).pinned(handle) as thing, torch.no_grad():
         yield thing

@@ -1,21 +1,25 @@
-"""Where models come from: `zoo:NAME`, or a local folder of a diffusers pipeline or a transformers model.
+"""Where models come from: `zoo:NAME`, a folder of a diffusers pipeline or a transformers model, a single checkpoint, a live object.
 
 Reading a source reads small JSON files only; weights are hashed when a fingerprint is asked for, and loaded elsewhere.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import zoo
 from . import fingerprints
 from .weights import SourceError, Weights, find_weights
 
-__all__ = ["Component", "Source", "SourceError", "open_source"]
+if TYPE_CHECKING:  # imported by name; said here so that they are part of the code of every node that loads a model
+    from . import live  # noqa: F401
+
+__all__ = ["Component", "Source", "SourceError", "component_of", "open_source"]
 
 TOKENIZER_FILES = (
     "tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model",
@@ -31,13 +35,33 @@ CONFIGS = {
 class Component:
     """One part of a source. name: "unet"; "" for the model of a transformers folder. cls: the library's class name.
 
-    of: how a person names the source; errors say it.
+    of: how a person names the source; errors say it. folder: where its files lie. layout: which subclass reads them.
+    Several parts taken as one have their names joined by "+", and `folder` is the one that holds theirs.
     """
 
     of: str
     name: str
     cls: str
     folder: Path
+    layout: ClassVar[str] = ""
+
+    @cached_property
+    def members(self) -> tuple[Component, ...]:
+        """The parts of a joined component; of any other, itself."""
+        if "+" not in self.name:
+            return (self,)
+        names, classes = self.name.split("+"), self.cls.split("+")
+        classes = classes if len(classes) == len(names) else classes * len(names)
+        return tuple(self.part(name, cls) for name, cls in zip(names, classes))
+
+    def part(self, name: str, cls: str) -> Component:
+        """One part of a joined component."""
+        return type(self)(self.of, name, cls, self.folder / name)
+
+    @property
+    def here(self) -> bool:
+        """Whether there is anything to read."""
+        return self.folder.exists()
 
     @property
     def role(self) -> str:
@@ -51,21 +75,30 @@ class Component:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The component's own config file. Raises SourceError."""
+        if len(self.members) > 1:
+            return self.members[0].config
         path = self.folder / CONFIGS[self.role]
         if not path.is_file():
             if self.role == "tokenizer":
                 return {}
+            whole = self.folder / "processor_config.json"
+            if self.role == "processor" and whole.is_file():  # as transformers 5 saves a processor with its tokenizer
+                return dict(read_json(whole, self.of).get("image_processor") or {})
             raise SourceError(f"{self} has no {path.name}: the folder is incomplete, download it again")
         return read_json(path, self.of)
 
     @cached_property
     def weights(self) -> Weights:
         """Its safetensors files; none for a tokenizer, processor or scheduler. Raises SourceError."""
+        if len(self.members) > 1:
+            return Weights(tuple(file for member in self.members for file in member.weights.files))
         return find_weights(self.folder, str(self)) if self.role == "weights" else Weights()
 
     @cached_property
     def fingerprint(self) -> str:
         """sha256 over config, weights and tokenizer files. Raises SourceError."""
+        if len(self.members) > 1:
+            return fingerprints.of_parts({member.name: member.fingerprint for member in self.members})
         parts = {"config": fingerprints.of_config(self.config)}
         files = list(self.weights.files)
         if self.role == "tokenizer":
@@ -75,8 +108,42 @@ class Component:
         parts.update((path.name, fingerprints.of_file(path)) for path in files)
         return fingerprints.of_parts(parts)
 
+    def load(self, cls: Any, dtype: str) -> Any:
+        """The module, of a transformers or diffusers class, every float in one dtype. Raises SourceError."""
+        import torch
+
+        options = {"use_safetensors": True, "local_files_only": True, "variant": self.weights.variant}
+        return cls.from_pretrained(self.folder, dtype=getattr(torch, dtype), **options)
+
+    def load_tokenizer(self, cls: Any) -> Any:
+        return cls.from_pretrained(self.folder, local_files_only=True)
+
+    def load_processor(self, cls: Any) -> Any:
+        """cls: a transformers image processor, whatever class the folder itself names."""
+        names = ("image_processor_type", "feature_extractor_type", "processor_class")
+        return cls.from_dict({name: value for name, value in self.config.items() if name not in names})
+
     def __str__(self) -> str:
         return f"the {self.name} of `{self.of}`" if self.name else f"`{self.of}`"
+
+
+def component_of(handle: Any) -> Component:
+    """The component a handle was made of."""
+    return layout_of(handle.layout)(handle.source, handle.component, _ROLE_OF.get(type(handle).__name__, ""), Path(handle.folder))
+
+
+def layout_of(name: str) -> type[Component]:
+    """The class that reads components of a layout."""
+    return importlib.import_module(LAYOUTS[name]).Part if name else Component
+
+
+# Layouts other than the libraries' own, by name: modules with a Component subclass `Part`, whose `layout` is that name, and
+# `recognise(name, path, card)`, which gives the Source of a folder or file laid out so, and None for any other.
+LAYOUTS = {"live": "flowmm.models.live"}
+
+
+# What stands in for the class name, which a handle does not carry, where the role hangs on it.
+_ROLE_OF = {"Tokenizer": "Tokenizer", "ImageProcessor": "Processor", "NoiseSchedule": "Scheduler"}
 
 
 @dataclass(frozen=True)
@@ -99,9 +166,16 @@ class Source:
         if name not in self.components:
             known = ", ".join(sorted(filter(None, self.components))) or "nothing else"
             raise SourceError(f"`{self.name}` has no {name or 'model'}; it has {known}")
-        if not self.components[name].folder.is_dir():
+        if not self.components[name].here:
             raise SourceError(f"`{self.name}` lists a {name}, but has no folder of that name: download it again")
         return self.components[name]
+
+    def joined(self, *names: str) -> Component:
+        """Several parts taken as one. Raises SourceError when one is missing."""
+        parts = [self.component(name) for name in names]
+        if len(parts) == 1:
+            return parts[0]
+        return type(parts[0])(self.name, "+".join(names), "+".join(part.cls for part in parts), self.folder)
 
     def want(self, op: str, what: str, classes: tuple[str, ...]) -> Source:
         """Itself, if it is of one of these classes; else a SourceError that says what it is."""
@@ -115,6 +189,10 @@ def open_source(name: str) -> Source:
     """The source a person named. Raises SourceError with what to do."""
     if not isinstance(name, str):
         raise SourceError(f"a model source is zoo:NAME or the folder of a model, not a {type(name).__name__}")
+    if name.startswith("live:"):
+        from . import live
+
+        return live.source(name)
     if name.startswith("zoo:"):
         folder = _zoo_folder(name)
     elif name.startswith("hf:"):
@@ -124,6 +202,12 @@ def open_source(name: str) -> Source:
     card = read_json(folder / "flowmm.json", name) if (folder / "flowmm.json").is_file() else {}
     if (folder / "model_index.json").is_file():
         return _pipeline(name, folder, card)
+    for module in LAYOUTS.values():
+        found = importlib.import_module(module).recognise(name, folder, card)
+        if found is not None:
+            return found
+    if folder.is_file():
+        raise SourceError(f"`{folder.name}` is a single file of a kind flowmm does not know; give the folder of a diffusers or transformers model")
     if (folder / "config.json").is_file():
         return _model(name, folder, card)
     raise SourceError(f"`{name}` is no model: the folder has neither model_index.json (diffusers) nor config.json (transformers)")
@@ -144,11 +228,10 @@ def _local_folder(name: str) -> Path:
     try:
         if folder.is_dir():
             return folder.absolute()
-        is_file = folder.is_file()
+        if folder.is_file():
+            return folder.absolute()
     except OSError:  # a name longer than any path
-        is_file = False
-    if is_file:
-        raise SourceError(f"`{folder.name}` is a single file; these are not supported yet: give the folder of a diffusers or transformers model")
+        pass
     shown = name if len(name) <= 120 else name[:117] + "…"
     raise SourceError(f"there is no folder `{shown}`; a model source is zoo:NAME or the folder of a model")
 
@@ -173,8 +256,9 @@ def _model(name: str, folder: Path, card: dict) -> Source:
     if tokenizer.is_file() or any((folder / file).is_file() for file in TOKENIZER_FILES):
         cls = read_json(tokenizer, name).get("tokenizer_class") if tokenizer.is_file() else None
         components["tokenizer"] = Component(name, "tokenizer", cls or "AutoTokenizer", folder)
-    if (folder / CONFIGS["processor"]).is_file():
-        cls = read_json(folder / CONFIGS["processor"], name).get("image_processor_type") or "ImageProcessor"
+    if any((folder / file).is_file() for file in (CONFIGS["processor"], "processor_config.json")):
+        own = folder / CONFIGS["processor"]
+        cls = (read_json(own, name) if own.is_file() else {}).get("image_processor_type") or "ImageProcessor"
         components["image_processor"] = Component(name, "image_processor", cls, folder)
     return Source(name, folder, str(classes[0]), components, card)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic
+from typing import Any, ClassVar, Generic
 
 from .value import C, E, K, P, S, V, Value, X, socket
 
@@ -11,12 +11,14 @@ class Handle(Value):
     """A recipe for one component of a model, cheap to make and to compare.
 
     source: how a person names it ("zoo:sd", a folder). folder: where it lies on this machine; not part of identity.
-    component: the part inside the source ("unet", "" for the whole). family: the adapter that builds it.
-    fingerprint: sha256 over its config and weights. patches: what is laid over the base weights, in order.
+    component: the part inside the source ("unet", "" for the whole, "text_encoder+text_encoder_2" for two as one).
+    family: the adapter that builds it. fingerprint: sha256 over its config and weights.
     settings: the source's own recommendations (steps, guidance, size …) for inputs left out.
+    patches: what is laid over the base weights, in order. layout: how its files are laid out; "" as the libraries do.
     """
 
     colour = "#666666"
+    has_weights: ClassVar[bool] = True
     local = ("source", "folder")  # fields that say where, not what: no part of a key
 
     def setting(self, name: str, default: Any = None) -> Any:
@@ -28,11 +30,27 @@ def handle(cls: type) -> type:
     """Declare a handle class: every handle has the same fields."""
     cls.__annotations__ = {
         "source": "str", "folder": "str", "component": "str", "family": "str", "fingerprint": "str",
-        "settings": "tuple", "patches": "tuple",
+        "settings": "tuple", "patches": "tuple", "layout": "str",
     }  # fmt: skip
     cls.settings = ()
     cls.patches = ()
+    cls.layout = ""
     return socket(cls)
+
+
+@socket
+class Patch(Value):
+    """Something laid over a component's weights. kind: "lora". path: its file. fingerprint: sha256 of what it holds.
+
+    weight: how strongly, 1 as it was trained.
+    """
+
+    kind: str
+    source: str
+    path: str
+    fingerprint: str
+    weight: float
+    local = ("source", "path")
 
 
 @handle
@@ -40,6 +58,7 @@ class Tokenizer(Handle, Generic[V]):
     """Turns text into ids of vocabulary V."""
 
     colour = "#93c47d"
+    has_weights = False
 
 
 @handle
@@ -54,6 +73,7 @@ class ImageProcessor(Handle, Generic[E]):
     """Resizes and normalises pictures as the encoder of space E was trained to see them."""
 
     colour = "#6fa8dc"
+    has_weights = False
 
 
 @handle
@@ -82,6 +102,7 @@ class NoiseSchedule(Handle, Generic[P]):
     """How noise is added and removed: a scheduler's configuration."""
 
     colour = "#b7b7b7"
+    has_weights = False
 
 
 @handle

@@ -25,7 +25,7 @@ def decode(
     Reference: diffusers AutoencoderKL.decode and VaeImageProcessor.postprocess.
     """
     with using(context, autoencoder) as codec:
-        values = latent.values.to(codec.device) / codec.config.scaling_factor
+        values = latent.values.to(codec.device, codec.dtype) / codec.config.scaling_factor
         if codec.config.shift_factor:
             values = values + codec.config.shift_factor
         large = max(values.shape[-2:]) > codec.tile_latent_min_size

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from flowmm.catalog import Context, node
 from flowmm.models.residency import using
@@ -14,7 +13,6 @@ from flowmm.sockets import (
     Denoiser,
     Fact,
     Help,
-    Image,
     Known,
     Latent,
     NoiseSchedule,
@@ -26,6 +24,7 @@ from flowmm.sockets import (
 from flowmm.sockets.facts import times
 
 from .denoisers import DENOISERS
+from .loop import denoise, noise, rough
 from .schedules import SchedulerName, build_scheduler
 
 
@@ -56,8 +55,6 @@ def sample(
     Reference: diffusers StableDiffusionPipeline.__call__ with a list of generators; classifier-free guidance (Ho and
     Salimans, 2022), rescaled as in Lin et al. (2023).
     """
-    import torch
-
     steps = denoiser.setting("steps", 50) if steps is None else steps
     guidance = denoiser.setting("guidance", 7.5) if guidance is None else guidance
     guided = guidance > 1
@@ -67,29 +64,16 @@ def sample(
     positive, negative = _matched(positive, negative if guided else None, count)
     stepper = build_scheduler(context.load(schedule), scheduler or denoiser.setting("scheduler"))
     with using(context, denoiser) as module:
-        predict = DENOISERS[denoiser.family](module)
+        predict = DENOISERS[denoiser.family](module, stepper, guidance, rescale)
         generators = context.generators(seed.value, len(positive.hidden))
-        conditioning = predict.join(negative, positive)
+        predict.prompt(positive, negative)
         stepper.set_timesteps(steps, device=module.device)
-        latents = _noise((denoiser.setting("channels", predict.channels), rows, columns), generators).to(module.device)
+        latents = noise((denoiser.setting("channels", predict.channels), rows, columns), generators, module)
         if latents.shape[1] != predict.channels:
             raise ValueError(f"this denoiser wants {predict.channels - latents.shape[1]} channels beside the latent (it edits or "
                              "inpaints pictures), which `diffusion.sample` has not")  # fmt: skip
         latents = latents * stepper.init_noise_sigma
-        options = _step_options(stepper, eta, generators)
-        estimate = latents
-        for i, timestep in enumerate(stepper.timesteps):
-            context.progress(i, len(stepper.timesteps), _preview(estimate))
-            noisy = torch.cat([latents] * 2) if guided else latents
-            prediction = predict(stepper.scale_model_input(noisy, timestep), timestep, conditioning)
-            if guided:
-                prediction = _guide(prediction, guidance, rescale)
-            output = stepper.step(prediction, timestep, latents, **options)
-            latents = output.prev_sample
-            estimate = getattr(output, "pred_original_sample", None)
-            estimate = latents if estimate is None else estimate
-        context.progress(len(stepper.timesteps), len(stepper.timesteps), _preview(latents))
-    return Latent(latents)
+        return Latent(denoise(predict, stepper, latents, stepper.timesteps, generators, context, eta=eta, preview=rough))
 
 
 @sample.describe
@@ -134,42 +118,3 @@ def _repeated(conditioning: Conditioning, times_each: int) -> Conditioning:
         conditioning.hidden.repeat_interleave(times_each, 0),
         None if pooled is None else pooled.repeat_interleave(times_each, 0),
     )
-
-
-def _noise(shape: tuple[int, int, int], generators: list) -> Any:
-    """Item i from its own generator, on the CPU: the same noise alone or in company, on any device."""
-    import torch
-
-    return torch.cat([torch.randn((1, *shape), generator=generator, dtype=torch.float32) for generator in generators])
-
-
-def _step_options(stepper: Any, eta: float, generators: list) -> dict[str, Any]:
-    """What this scheduler's step takes beside the prediction."""
-    import inspect
-
-    accepted = inspect.signature(stepper.step).parameters
-    options = {"eta": eta, "generator": generators}
-    return {name: value for name, value in options.items() if name in accepted}
-
-
-def _guide(prediction: Any, guidance: float, rescale: float) -> Any:
-    """Away from the unconditional half, towards the conditional one."""
-    unconditional, conditional = prediction.chunk(2)
-    guided = unconditional + guidance * (conditional - unconditional)
-    if rescale > 0:
-        axes = list(range(1, guided.ndim))
-        tamed = guided * (conditional.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True))
-        guided = rescale * tamed + (1 - rescale) * guided
-    return guided
-
-
-def _preview(latents: Any) -> Callable[[], Image]:
-    """A rough picture without the autoencoder: the first three channels, stretched to 0…1."""
-
-    def draw() -> Image:
-        shown = latents[:, :3].float()
-        shown = shown.expand(-1, 3, -1, -1) if shown.shape[1] < 3 else shown
-        low, high = shown.amin((2, 3), keepdim=True), shown.amax((2, 3), keepdim=True)
-        return Image(((shown - low) / (high - low).clamp(min=1e-6)).clamp(0, 1).cpu())
-
-    return draw

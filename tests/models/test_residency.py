@@ -5,6 +5,7 @@ import threading
 import pytest
 import torch
 
+from flowmm.catalog import Context
 from flowmm.models import residency as room
 from flowmm.models.residency import LOADS, OutOfMemory, Residency, residency, using
 from flowmm.nodes import clip, diffusion
@@ -80,11 +81,11 @@ def test_running_out_of_memory_makes_room_and_tries_once_more(parts, monkeypatch
     here.load(parts.autoencoder)
     real, calls = room.build, []
 
-    def short(handle):
+    def short(handle, dtype):
         calls.append(handle.family)
         if len(calls) == 1:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
-        return real(handle)
+        return real(handle, dtype)
 
     monkeypatch.setattr(room, "build", short)
     here.load(parts.denoiser)
@@ -92,7 +93,7 @@ def test_running_out_of_memory_makes_room_and_tries_once_more(parts, monkeypatch
 
 
 def test_what_never_fits_says_how_much_it_needs(parts, monkeypatch):
-    def never(handle):
+    def never(handle, dtype):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(room, "build", never)
@@ -101,7 +102,7 @@ def test_what_never_fits_says_how_much_it_needs(parts, monkeypatch):
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(parts, monkeypatch):
-    def broken(handle):
+    def broken(handle, dtype):
         raise RuntimeError("size mismatch")
 
     monkeypatch.setattr(room, "build", broken)
@@ -124,10 +125,7 @@ def test_there_is_one_residency_a_device():
 
 
 def test_using_a_handle_turns_gradients_off(parts):
-    class Context:
-        device = "cpu"
-
-    with using(Context, parts.text_encoder) as module:
+    with using(Context(), parts.text_encoder) as module:
         assert not torch.is_grad_enabled()
         assert not module(torch.ones(1, 4, dtype=torch.int64)).last_hidden_state.requires_grad
     assert torch.is_grad_enabled()

@@ -76,7 +76,7 @@ def test_a_name_that_is_no_source_is_refused_with_what_to_do(name, words):
 
 def test_other_files_and_folders_are_no_models(tmp_path):
     (tmp_path / "weights.safetensors").write_bytes(b"")
-    with pytest.raises(SourceError, match="`weights.safetensors` is a single file; these are not supported yet"):
+    with pytest.raises(SourceError, match="`weights.safetensors` is a single file of a kind flowmm does not know"):
         open_source(str(tmp_path / "weights.safetensors"))
     with pytest.raises(SourceError, match="is no model: the folder has neither"):
         open_source(str(tmp_path))

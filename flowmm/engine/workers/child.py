@@ -60,8 +60,8 @@ class Order(Task):
 class Lanes(InlineWorker):
     """running: the numbers of the tasks that run right now, in memory the parent reads if this process dies."""
 
-    def __init__(self, device: str, threads: int, running: memoryview):
-        super().__init__(device, threads)
+    def __init__(self, device: str, threads: int, dtype: str, running: memoryview):
+        super().__init__(device, threads, dtype)
         self._running = running
         self._slots = itertools.count()
         self._mine = threading.local()
@@ -96,8 +96,8 @@ class Child:
 
     def __init__(self, channel: Channel, running: memoryview):
         self.channel = channel
-        device, threads = channel.receive()
-        self.lanes = Lanes(device, threads, running)
+        device, threads, dtype = channel.receive()
+        self.lanes = Lanes(device, threads, dtype, running)
         self.kept: dict[int, Kept] = {}
         self.orders: dict[int, Order] = {}
         self.ops: dict[int, NodeSpec | Exception] = {}

@@ -17,13 +17,13 @@ CLOSED = "the worker was closed before it could run this node"
 
 
 class InlineWorker:
-    """Runs tasks on lanes of threads. threads: how many torch may use for one operation; part of the numeric class."""
+    """Runs tasks on lanes of threads. threads: how many torch may use for one operation; dtype: of the weights; both are part of the numeric class."""
 
     remote = False
 
-    def __init__(self, device: str, threads: int):
+    def __init__(self, device: str, threads: int, dtype: str = "float32"):
         calm_threads()
-        self.device, self.threads = device, threads
+        self.device, self.threads, self.dtype = device, threads, dtype
         self._cpu = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1), "flowmm-cpu")
         self._files = ThreadPoolExecutor(8, "flowmm-files")
         self._queue: list[tuple[int, Task]] = []
@@ -70,7 +70,7 @@ class InlineWorker:
 
         place, task = item
         handles = [value for value in task.kwargs.values() if isinstance(value, Handle)]
-        resident = all(residency(self.device).is_resident(handle) for handle in handles)
+        resident = all(residency(self.device, self.dtype).is_resident(handle) for handle in handles)
         return -task.priority(), not resident, place
 
     def _run(self, task: Task) -> None:
@@ -82,7 +82,7 @@ class InlineWorker:
                 raise Cancelled(task.node)
             if uses_torch(task.spec):
                 set_threads(self.threads)
-            outputs = call(task.spec, task.kwargs, Context(task.node, self.device, task.report, task.cancelled, os.environ.get))
+            outputs = call(task.spec, task.kwargs, Context(task.node, self.device, task.report, task.cancelled, os.environ.get, self.dtype))
         except BaseException as error:  # whatever a node raises is its run's business, not this thread's
             task.done(None, error, time.perf_counter() - started)
         else:

@@ -51,8 +51,8 @@ class ProcessWorker:
 
     remote = True
 
-    def __init__(self, device: str, threads: int, note: Callable[[str], None]):
-        self.device, self.threads, self._note = device, threads, note
+    def __init__(self, device: str, threads: int, note: Callable[[str], None], dtype: str = "float32"):
+        self.device, self.threads, self.dtype, self._note = device, threads, dtype, note
         self._lock = threading.Lock()
         self._process: Process | None = None
         self._closed = False
@@ -96,7 +96,7 @@ class ProcessWorker:
             if self._closed:
                 raise WorkerLost(f"the worker process of `{self.device}` was closed")
             if self._process is None or self._process.dead:
-                self._process = Process(self.device, self.threads, self._lost)
+                self._process = Process(self.device, self.threads, self.dtype, self._lost)
             return self._process
 
     def _lost(self, process: Process, how: str) -> None:
@@ -126,7 +126,7 @@ class Flight:
 class Process:
     """One worker process and what it was given. Ends with it."""
 
-    def __init__(self, device: str, threads: int, lost: Callable[[Process, str], None]):
+    def __init__(self, device: str, threads: int, dtype: str, lost: Callable[[Process, str], None]):
         self.flights: dict[int, Flight] = {}
         self.dead = False
         self.asked_to_end = ""
@@ -139,9 +139,9 @@ class Process:
         self._made: deque[tuple[bytes, int, int]] = deque()  # outputs that came back since the last task was sent
         self._busy = threading.Event()
         self._kills = out_of_memory_kills()
-        self._start(device, threads)
+        self._start(device, threads, dtype)
 
-    def _start(self, device: str, threads: int) -> None:
+    def _start(self, device: str, threads: int, dtype: str) -> None:
         ours, theirs = socket.socketpair()
         table = anonymous_file()
         try:
@@ -157,7 +157,7 @@ class Process:
             os.close(table)
         self.channel = Channel(ours)
         with contextlib.suppress(Closed):  # if it died at once, the reader sees it
-            self.channel.send((device, threads))
+            self.channel.send((device, threads, dtype))
         self._reader = threading.Thread(target=self._read, name=f"flowmm-{device}-results", daemon=True)
         self._reader.start()
         threading.Thread(target=self._watch, name=f"flowmm-{device}-watch", daemon=True).start()
