@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, NamedTuple
+from typing import Annotated, Any, Generic, NamedTuple
 
 from flowmm.catalog import Context, node
 from flowmm.models import spaces
@@ -15,7 +15,6 @@ from flowmm.sockets import (
     Embedding,
     Fact,
     Help,
-    Image,
     ImageProcessor,
     Known,
     LogitScale,
@@ -23,13 +22,10 @@ from flowmm.sockets import (
     Pixels,
     Score,
     Space,
-    Text,
     Tokenizer,
     Tokens,
     V,
 )
-
-LARGEST_RESIZED = 2**26  # pixels a picture may have after resizing its shorter side
 
 
 class Parts(NamedTuple, Generic[V, E]):
@@ -56,8 +52,8 @@ def load(source: Annotated[str, ModelSource(), Help("zoo:NAME, or the folder of 
     found = _open(source)
     length = {"length": _length(found)}
     return Parts(
-        make(Tokenizer, found.component("tokenizer"), "clip_tokenizer", length),
-        make(ImageProcessor, found.component("image_processor"), "clip_image_processor"),
+        make(Tokenizer, found.component("tokenizer"), "clip", length),
+        make(ImageProcessor, found.component("image_processor"), "clip"),
         make(ContrastiveModel, found.component(""), "clip"),
     )
 
@@ -94,62 +90,6 @@ def _(known: Known) -> dict[str, Fact]:
         return {}
 
 
-@node(version=1, title={"en": "Tokenize", "zh": "分词"}, tags=("clip",))
-def tokenize(
-    tokenizer: Tokenizer[V],
-    text: Text,
-    *,
-    padding: Annotated[Literal["longest", "max_length"], Help("How far shorter texts are filled up")] = "longest",
-    context: Context,
-) -> Tokens[V]:
-    """Turn texts into ids; what is longer than the model's context is cut, as CLIP does.
-
-    text: B strings, empty ones too. Returns int64 [B, L], L ≤ the context length (77 in the published models).
-
-    Reference: transformers CLIPTokenizer(text, padding=True, truncation=True).
-    """
-    with using(context, tokenizer) as made:
-        length = tokenizer.setting("length", made.model_max_length)
-        coded = made(list(text), padding=padding, truncation=True, max_length=length, return_tensors="pt")
-    return Tokens(coded.input_ids, coded.attention_mask)
-
-
-@tokenize.describe
-def _(known: Known) -> Fact:
-    length = known.shape("tokenizer", 2)[1] if known.values.get("padding") == "max_length" else None
-    return Fact((known.batch("text"), length), "int64")
-
-
-@node(version=1, title={"en": "Preprocess pictures", "zh": "图片预处理"}, tags=("clip",))
-def preprocess(processor: ImageProcessor[E], image: Image | list[Image], *, context: Context) -> Pixels[E]:
-    """Resize, crop and normalise pictures as the model was trained to see them. Float pictures are rounded to 8 bits first.
-
-    image: [B, 3, H, W], or a list of pictures of any sizes. Returns float32 [B, 3, h, w]. A picture so narrow that
-    resizing its shorter side would make it enormous is an error.
-
-    Reference: transformers CLIPImageProcessor, through Pillow.
-    """
-    images = image if isinstance(image, list) else [image]
-    pictures = [one.to_pil(i) for one in images for i in range(len(one))]
-    if not pictures:
-        raise ValueError("there is no picture to preprocess")
-    with using(context, processor) as made:
-        shortest = (made.size or {}).get("shortest_edge") if made.do_resize else None
-        for picture in pictures if shortest else ():
-            low, high = sorted(picture.size)
-            if shortest * shortest * high / low > LARGEST_RESIZED:
-                raise ValueError(f"a picture of {picture.width}×{picture.height} is too narrow for CLIP; crop it first")
-        values = made(images=pictures, return_tensors="pt")["pixel_values"]
-    return Pixels(values)
-
-
-@preprocess.describe
-def _(known: Known) -> Fact:
-    fact = known.facts.get("image")
-    single = fact is not None and fact.count == 1 and fact.shape
-    return Fact((fact.shape[0] if single else None, 3, *known.shape("processor", 4)[2:]), "float32")
-
-
 @node(version=1, title={"en": "Encode text", "zh": "文本编码"}, tags=("clip",))
 def encode_text(model: ContrastiveModel[V, E], tokens: Tokens[V], *, context: Context) -> Embedding[E]:
     """Texts as vectors, not normalised.
@@ -172,7 +112,7 @@ def encode_image(model: ContrastiveModel[V, E], pixels: Pixels[E], *, context: C
     Reference: transformers CLIPModel.get_image_features.
     """
     with using(context, model) as clip:
-        return Embedding(clip.get_image_features(pixel_values=pixels.values.to(clip.device)).pooler_output)
+        return Embedding(clip.get_image_features(pixel_values=pixels.values.to(clip.device, clip.dtype)).pooler_output)
 
 
 @encode_text.describe

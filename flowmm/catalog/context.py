@@ -41,7 +41,7 @@ class Context:
     def progress(self, done: int, total: int, preview: Any = None) -> None:
         """Say that `done` of `total` steps are done; also a point where cancelling takes effect.
 
-        preview: a function without arguments that makes an Image, called only when someone is looking.
+        preview: a function without arguments that makes an Image or a Text, called only when someone is looking.
         """
         self.check()
         if self._report is not None:

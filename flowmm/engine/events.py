@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..sockets import Text
+
 Kind = Literal["planned", "running", "progress", "preview", "finished", "note", "done", "failed", "cancelled"]
 INTERVAL = 0.05  # seconds between two events of one sort
 
@@ -14,7 +16,7 @@ INTERVAL = 0.05  # seconds between two events of one sort
 @dataclass(slots=True)
 class Event:
     """planned: `total` more nodes must be computed. running: a node that takes a while began. progress: `step` of `steps`, `eta`
-    seconds left. preview: `image`. finished: `nodes` got their values since the last such event, `cached` of them from
+    seconds left. preview: `image`, or the `text` written so far. finished: `nodes` got their values since the last such event, `cached` of them from
     the cache. note: `text` worth reading. done, failed, cancelled: the last event of a run."""
 
     kind: Kind
@@ -61,7 +63,8 @@ class Reporter:
         eta = elapsed / step * (steps - step) if step and elapsed else None
         self.send("progress", node=node, step=step, steps=steps, eta=eta)
         if preview is not None and step < steps:
-            self.send("preview", node=node, image=preview() if callable(preview) else preview)
+            made = preview() if callable(preview) else preview
+            self.send("preview", node=node, **({"text": str(made)} if isinstance(made, Text) else {"image": made}))
 
     def finished(self, node: str, cached: bool) -> None:
         self._finished.append(node)

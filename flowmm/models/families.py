@@ -15,17 +15,17 @@ if TYPE_CHECKING:  # imported by name; said here so that their versions are part
     import diffusers  # noqa: F401
     import transformers  # noqa: F401
 
-# family: the library's class, or a function of (component, dtype) that makes the module.
+# family: the library's class, or a function of (component, dtype) that makes the module. Tokenizers and image processors have
+# entries of their own; a tokenizer without one is what its folder says.
 # Image processors are named by their Pillow class, since the plain names need torchvision; the arithmetic is the same.
 FAMILIES: dict[str, str] = {
     "clip": "transformers:CLIPModel",
     "clip_text": "transformers:CLIPTextModel",
     "clip_text_projected": "transformers:CLIPTextModelWithProjection",
-    "clip_tokenizer": "transformers:CLIPTokenizer",
-    "clip_image_processor": "transformers:CLIPImageProcessorPil",
+    "clip tokenizer": "transformers:CLIPTokenizer",
+    "clip processor": "transformers:CLIPImageProcessorPil",
     "unet": "diffusers:UNet2DConditionModel",
     "autoencoder_kl": "diffusers:AutoencoderKL",
-    "noise_schedule": "",
 }
 
 
@@ -59,17 +59,17 @@ def build(handle: Handle, dtype: str = "float32") -> Any:
 def _one(handle: Handle, component: Component, family: str, dtype: str) -> Any:
     if isinstance(handle, NoiseSchedule):  # schedulers keep state, so what is shared is the config; each sampling builds its own
         return component.config
+    if isinstance(handle, Tokenizer):
+        return component.load_tokenizer(find(f"{family} tokenizer", "transformers:AutoTokenizer"))
+    if isinstance(handle, ImageProcessor):
+        return component.load_processor(find(f"{family} processor"))
     cls = find(family)
-    if isinstance(handle, Tokenizer) and isinstance(cls, type):
-        return component.load_tokenizer(cls)
-    if isinstance(handle, ImageProcessor) and isinstance(cls, type):
-        return component.load_processor(cls)
     return component.load(cls, dtype) if isinstance(cls, type) else cls(component, dtype)
 
 
-def find(family: str) -> Any:
+def find(family: str, otherwise: str = "") -> Any:
     """The class or function of a family. Raises LookupError."""
-    module, _, name = FAMILIES.get(family, "").partition(":")
+    module, _, name = FAMILIES.get(family, otherwise).partition(":")
     if not name:
         raise LookupError(f"there is no way to load the family `{family}`")
     return getattr(importlib.import_module(module), name)

@@ -21,6 +21,7 @@ from .value import SOCKETS, C, E, K, NotAccepted, P, S, T, V, Value, X, socket
 from .values import (
     Codes,
     Conditioning,
+    Constraint,
     Embedding,
     Hidden,
     Labels,
@@ -28,6 +29,7 @@ from .values import (
     Logits,
     LogitScale,
     Pixels,
+    Prompt,
     Score,
     Seed,
     Text,
@@ -36,8 +38,8 @@ from .values import (
 from .widgets import Between, Help, ModelSource, Multiline
 
 __all__ = [
-    "Autoencoder", "Between", "C", "Classifier", "Codebook", "Codes", "Conditioning", "ContrastiveModel", "Denoiser", "E", "Embedding",
+    "Autoencoder", "Between", "C", "Classifier", "Codebook", "Codes", "Conditioning", "Constraint", "ContrastiveModel", "Denoiser", "E", "Embedding",
     "Fact", "Handle", "Help", "Hidden", "Image", "ImageEncoder", "ImageProcessor", "K", "Known", "Labels", "LanguageModel", "Latent",
-    "Logits", "LogitScale", "Mask", "ModelSource", "Multiline", "NoiseSchedule", "NotAccepted", "P", "Pixels", "S", "Score", "Seed",
+    "Logits", "LogitScale", "Mask", "ModelSource", "Multiline", "NoiseSchedule", "NotAccepted", "P", "Pixels", "Prompt", "S", "Score", "Seed",
     "socket", "SOCKETS", "Space", "T", "Text", "TextEncoder", "Tokenizer", "Tokens", "V", "Value", "X",
 ]  # fmt: skip

@@ -120,8 +120,8 @@ class Codebook(Handle, Generic[K]):
 
 
 @handle
-class LanguageModel(Handle, Generic[V, K]):
-    """Continues sequences of ids of V and codes of K."""
+class LanguageModel(Handle, Generic[V, E, K]):
+    """Continues sequences of ids of V, pictures seen through E, and codes of K."""
 
     colour = "#f6b26b"
 

@@ -54,6 +54,10 @@ class Image(Value):
     def width(self) -> int:
         return self.pixels.shape[3]
 
+    def as_float(self):
+        """float32 [B, C, H, W] in 0…1, as the libraries turn pictures into numbers."""
+        return self.pixels if self.pixels.dtype == "float32" else self.pixels.astype("float32") / 255
+
     def uint8(self):
         """uint8 [B, H, W, C], rounded as diffusers' numpy_to_pil does."""
         array = self.pixels.transpose(0, 2, 3, 1)

@@ -12,8 +12,8 @@ from .images import Image, Mask
 from .value import C, E, K, NotAccepted, S, V, Value, socket
 
 __all__ = [
-    "Codes", "Conditioning", "Embedding", "Hidden", "Image", "Labels", "Latent", "Logits", "LogitScale", "Mask",
-    "Pixels", "Score", "Seed", "Text", "Tokens",
+    "Codes", "Conditioning", "Constraint", "Embedding", "Hidden", "Image", "Labels", "Latent", "Logits", "LogitScale", "Mask",
+    "Pixels", "Prompt", "Score", "Seed", "Text", "Tokens",
 ]  # fmt: skip
 
 LARGEST_SEED = 2**53 - 1  # the largest integer JavaScript keeps exactly
@@ -82,6 +82,32 @@ class Tokens(Value, Generic[V]):
     ids: Any
     mask: Any
     colour = "#93c47d"
+
+
+@socket
+class Prompt(Value, Generic[V, E]):
+    """What a language model continues. ids, mask: int64 [B, L], padded on the left.
+
+    features: float [B, N, D], what the pictures say in space E: read where ids hold the picture placeholder, or attended
+    to, as the model's family has it; None without a picture. codes: pictures as ids, where a family reads them so too.
+    """
+
+    ids: Any
+    mask: Any
+    features: Any = None
+    codes: Any = None
+    colour = "#e06666"
+
+
+@socket
+class Constraint(Value, Generic[V]):
+    """What a language model may write. forced: ids of the first positions, -1 where it is free. allowed: the only ids
+    it may choose where it is free, all if empty. banned: ids it never writes."""
+
+    forced: tuple[int, ...] = ()
+    allowed: tuple[int, ...] = ()
+    banned: tuple[int, ...] = ()
+    colour = "#999966"
 
 
 @socket

@@ -61,7 +61,7 @@ def load(source: Annotated[str, ModelSource(), Help("zoo:NAME, or the folder of 
     found = _open(source)
     tokenizer, encoder, denoiser, schedule, autoencoder = _components(found)
     return Parts(
-        make(Tokenizer, tokenizer, "clip_tokenizer", {"length": _length(found)}),
+        make(Tokenizer, tokenizer, "clip", {"length": _length(found)}),
         make(TextEncoder, encoder, "clip_text"),
         make(Denoiser, denoiser, "unet", _settings(found)),
         make(NoiseSchedule, schedule, "noise_schedule"),

@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from flowmm.nodes import clip, diffusion, image, score, text
+from flowmm.nodes import clip, diffusion, image, score, text, tokens, vision
 from flowmm.sockets import Fact, Image, Known, Score, Seed, Text
 
 
@@ -84,8 +84,8 @@ def test_clip(clip_folder):
     values = dict(zip(parts._fields, parts)) | {"text": words, "image": PICTURES}
     facts = dict(handles) | {"text": fact(words), "image": fact(PICTURES)}
     for name, node, ports in (
-        ("tokens", clip.tokenize, {"tokenizer": "tokenizer", "text": "text"}),
-        ("pixels", clip.preprocess, {"processor": "processor", "image": "image"}),
+        ("tokens", tokens.encode, {"tokenizer": "tokenizer", "text": "text"}),
+        ("pixels", vision.preprocess, {"processor": "processor", "image": "image"}),
         ("texts", clip.encode_text, {"model": "model", "tokens": "tokens"}),
         ("pictures", clip.encode_image, {"model": "model", "pixels": "pixels"}),
         ("score", clip.similarity, {"text": "texts", "image": "pictures"}),
@@ -96,8 +96,8 @@ def test_clip(clip_folder):
         assert agrees(facts[name], fact(values[name])), name
     assert facts["score"] == Fact((2, 2), "float32") and facts["pixels"].bytes == 2 * 3 * 24 * 24 * 4
     assert agrees(clip.logit_scale.spec.describe(Known()), fact(scale))
-    full = clip.tokenize.spec.describe(known(clip.tokenize, {"tokenizer": handles["tokenizer"], "text": fact(words)}, padding="max_length"))
-    assert full.shape == tuple(clip.tokenize(parts.tokenizer, words, padding="max_length").ids.shape)
+    full = tokens.encode.spec.describe(known(tokens.encode, {"tokenizer": handles["tokenizer"], "text": fact(words)}, padding="max_length"))
+    assert full.shape == tuple(tokens.encode(parts.tokenizer, words, padding="max_length").ids.shape)
 
 
 @pytest.mark.parametrize("settings", [{}, {"width": 48, "height": 24}, {"count": 2}])

@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from flowmm.nodes import clip, image
+from flowmm.nodes import clip, image, vision
 from flowmm.sockets import Image, Text
 
 
@@ -133,9 +133,9 @@ def test_a_contact_sheet_holds_every_picture_and_odd_captions():
 
 def test_preprocessing_takes_a_single_pixel_and_refuses_a_thread(clip_folder):
     processor = clip.load(clip_folder).processor
-    assert clip.preprocess(processor, Image(np.zeros((1, 3, 1, 1), dtype=np.uint8))).values.shape == (1, 3, 24, 24)
-    assert clip.preprocess(processor, Image(np.zeros((1, 3, 20_000, 3), dtype=np.uint8))).values.shape == (1, 3, 24, 24)
-    with pytest.raises(ValueError, match="1×200000 is too narrow for CLIP; crop it first"):
-        clip.preprocess(processor, Image(np.zeros((1, 3, 200_000, 1), dtype=np.uint8)))
+    assert vision.preprocess(processor, Image(np.zeros((1, 3, 1, 1), dtype=np.uint8))).values.shape == (1, 3, 24, 24)
+    assert vision.preprocess(processor, Image(np.zeros((1, 3, 20_000, 3), dtype=np.uint8))).values.shape == (1, 3, 24, 24)
+    with pytest.raises(ValueError, match="1×200000 is too narrow for this model; crop it first"):
+        vision.preprocess(processor, Image(np.zeros((1, 3, 200_000, 1), dtype=np.uint8)))
     with pytest.raises(ValueError, match="no picture"):
-        clip.preprocess(processor, [])
+        vision.preprocess(processor, [])

@@ -6,7 +6,7 @@ import tiny
 import torch
 
 from flowmm import zoo
-from flowmm.nodes import clip
+from flowmm.nodes import clip, tokens, vision
 from flowmm.sockets import Image, Text
 
 TEXTS = ["a red circle", "a blue square on a wide table", ""]
@@ -38,8 +38,8 @@ def pictures(count=2, height=40, width=57, seed=0):
 
 def match(folder, texts, image):
     parts = clip.load(str(folder))
-    words = clip.encode_text(parts.model, clip.tokenize(parts.tokenizer, Text(tuple(texts))))
-    seen = clip.encode_image(parts.model, clip.preprocess(parts.processor, image))
+    words = clip.encode_text(parts.model, tokens.encode(parts.tokenizer, Text(tuple(texts))))
+    seen = clip.encode_image(parts.model, vision.preprocess(parts.processor, image))
     return words, seen, clip.similarity(words, seen, clip.logit_scale(parts.model))
 
 
@@ -94,9 +94,9 @@ def test_a_text_longer_than_the_context_is_cut_as_the_library_cuts_it(folder, re
 
 def test_padding_to_the_full_length_changes_scores_by_rounding_only(folder):
     parts = clip.load(str(folder))
-    short, full = (clip.tokenize(parts.tokenizer, Text(("a b",)), padding=padding) for padding in ("longest", "max_length"))
+    short, full = (tokens.encode(parts.tokenizer, Text(("a b",)), padding=padding) for padding in ("longest", "max_length"))
     assert short.ids.shape[1] < full.ids.shape[1] == tiny.LENGTH
-    one, other = (clip.encode_text(parts.model, tokens).values for tokens in (short, full))
+    one, other = (clip.encode_text(parts.model, one).values for one in (short, full))
     assert torch.allclose(one, other, atol=1e-5)
 
 

@@ -1,0 +1,39 @@
+"""Families of vision-language models: what each must say so that one sampler, one loader and one encoder node serve them all.
+
+A handle's `family` names its entry here. A module is imported when its family is first met.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+
+from flowmm.models.source import Source, SourceError
+from flowmm.sockets import Handle
+
+from .base import Family, Writer
+
+__all__ = ["Family", "Writer", "family_of", "opened"]
+
+# Modules with FAMILIES, a tuple of instances. Each also has its line under TYPE_CHECKING, so that its code is part of keys.
+MODULES = ()
+
+
+def family_of(handle: Handle) -> Family:
+    """The family of a handle."""
+    return _families()[handle.family]
+
+
+def opened(source: Source, op: str, what: str) -> Family:
+    """The family a source belongs to. what: is wanted. Raises SourceError."""
+    for family in _families().values():
+        if source.cls in family.classes:
+            return family
+    known = ", ".join(sorted(cls for family in _families().values() for cls in family.classes))
+    raise SourceError(f"`{op}` wants {what} ({known}); `{source.name}` is a {source.cls}")
+
+
+@cache
+def _families() -> dict[str, Family]:
+    found = (importlib.import_module(f"{__name__}.{module}") for module in MODULES)
+    return {family.name: family for module in found for family in module.FAMILIES}
