@@ -10,12 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
+from .face.models_cli import app as models_app
+
 app = typer.Typer(
     name="flowmm", no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False,
     help="Image-text models as typed, cached node graphs: one JSON file from editor to endpoint.",
 )  # fmt: skip
 cache_app = typer.Typer(help="The cache on disk.", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
+app.add_typer(models_app, name="models")
 
 Name = Annotated[str, typer.Argument(help="A graph file, the name of a graph, or a PNG that flowmm made.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs.")]

@@ -74,7 +74,9 @@ def plan(name: str, variant: str | None = None, pickles: bool = False) -> Plan:
         info = api.model_info(repo.id, revision=repo.revision or MAIN, files_metadata=True)
         if not COMMIT.match(info.sha or ""):
             raise SourceError(f"{_endpoint()} does not say which commit `{repo}` is at")
-        remotes = {one.rfilename: Remote(one.rfilename, one.size or 0, _digest(one)) for one in info.siblings or ()}
+        remotes = {one.rfilename: Remote(one.rfilename, one.size, _digest(one)) for one in info.siblings or ()}
+        if any(file.size is None for file in remotes.values()):
+            raise SourceError(f"{_endpoint()} does not say how large the files of `{repo}` are; is HF_ENDPOINT a hub?")
         index = json.loads(_small(repo, info.sha, "model_index.json")) if "model_index.json" in remotes else None
         try:
             names = selection.wanted(remotes, variant, pickles, index if isinstance(index, dict) else None)
@@ -196,7 +198,7 @@ def _hub() -> Any:
 
     huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
     huggingface_hub.constants.HF_HUB_DISABLE_XET = True
-    huggingface_hub.constants.HF_HUB_DISABLE_PROGRESS_BARS = True
+    huggingface_hub.utils.disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its warnings of retries; what fails is said here
     return huggingface_hub
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import zoo
-from . import fingerprints
+from . import fingerprints, snapshots
 from .weights import SourceError, Weights, find_weights
 
 if TYPE_CHECKING:  # imported by name; said here so that they are part of the code of every node that loads a model
@@ -196,7 +196,7 @@ def open_source(name: str) -> Source:
     if name.startswith("zoo:"):
         folder = _zoo_folder(name)
     elif name.startswith("hf:"):
-        raise SourceError(f"`{name}`: hf: sources are not supported yet; give the folder of a downloaded model, or zoo:NAME")
+        folder = snapshots.resolve(name)
     else:
         folder = _local_folder(name)
     card = read_json(folder / "flowmm.json", name) if (folder / "flowmm.json").is_file() else {}

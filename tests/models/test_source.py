@@ -60,7 +60,7 @@ def test_reading_a_source_imports_no_library(clip_folder):
     [
         ("zoo:nothing", "no embedded model `zoo:nothing`; there are"),
         ("zoo:../weights", "no embedded model"),
-        ("hf:openai/clip-vit-base-patch32", "not supported yet"),
+        ("hf:openai/clip-vit-base-patch32", "is not here.*`flowmm models pull openai/clip-vit-base-patch32` does"),
         ("/nowhere/at/all", "there is no folder `/nowhere/at/all`"),
         ("", "empty or no path"),
         ("a\x00b", "empty or no path"),
