@@ -25,6 +25,7 @@ Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="An 
                 "for one named like an option of run.", rich_help_panel=RUNNING)]  # fmt: skip
 Only = Annotated[list[str], typer.Option("--only", metavar="OUTPUT", help="Compute this output only.", rich_help_panel=RUNNING)]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 …; auto takes a GPU if there is one.", rich_help_panel=RUNNING)]
+Dtype = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16: what weights are computed in.", rich_help_panel=RUNNING)]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads for one operation; 0 takes all cores.", rich_help_panel=RUNNING)]
 Separate = Annotated[bool, typer.Option("--separate", help="Run nodes in a process of their own.", rich_help_panel=RUNNING)]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache on disk.", rich_help_panel=RUNNING)]
@@ -32,7 +33,8 @@ NoEmbed = Annotated[bool, typer.Option("--no-embed", help="Leave graph and input
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=RUNNING)]
 
 OPTIONS: dict[str, tuple[Any, Any]] = {
-    "out": (Out, Path("out")), "set": (Set, []), "only": (Only, []), "device": (Device, "auto"), "threads": (Threads, 0),
+    "out": (Out, Path("out")), "set": (Set, []), "only": (Only, []), "device": (Device, "auto"), "dtype": (Dtype, "float32"),
+    "threads": (Threads, 0),
     "separate": (Separate, False), "no_cache": (NoCache, False), "no_embed": (NoEmbed, False), "quiet": (Quiet, False),
 }  # fmt: skip
 
@@ -122,7 +124,9 @@ def _run(graph: Graph, inputs: dict[str, Any], options: dict[str, Any]) -> None:
     from .tables import show
 
     arguments = {"cache": None} if options["no_cache"] else {}
-    runtime = Runtime(choose_device(options["device"]), separate=options["separate"], threads=options["threads"], **arguments)
+    runtime = Runtime(
+        choose_device(options["device"]), dtype=options["dtype"], separate=options["separate"], threads=options["threads"], **arguments,
+    )  # fmt: skip
     try:
         with watching(graph.title, options["quiet"]) as listener:
             result = graph.run(inputs, only=options["only"] or None, runtime=runtime, listener=listener)

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..catalog import Cancelled
 from ..engine.workers.base import NodeFailed
 from ..graph.problems import GraphError
+from ..zoo import WEIGHTS
 from .draw import svg
 from .find import load, shipped
 from .graph import Graph
@@ -22,27 +23,38 @@ figcaption,small{color:#666}td,th{padding:.2rem .6rem;text-align:right}details{o
 
 
 def demo(out: Path) -> bool:
-    """Run all shipped graphs into out/<graph>/ and write out/index.html. Whether all of them ran."""
+    """Run all shipped graphs into out/<graph>/ and write out/index.html. Whether all ran for which the pack has a model."""
     out.mkdir(parents=True, exist_ok=True)
     sections, fine = [], True
     for path in sorted(shipped().glob("*.json")):
         started = time.perf_counter()
         graph = load(path)
+        absent = _absent(graph)
+        if absent:
+            print(f"{graph.name:<18} waits for {absent}, which the embedded pack has not yet; give it a model of yours with --model")
+            sections.append(_section(graph, f"<p><small>Waits for {absent}, which the embedded pack has not yet.</small></p>"))
+            continue
         try:
             result = graph.run({})
         except (GraphError, NodeFailed, Cancelled) as error:
             fine = False
-            print(f"{graph.name:<16} did not run: {error}", file=sys.stderr)
+            print(f"{graph.name:<18} did not run: {error}", file=sys.stderr)
             sections.append(_section(graph, f'<p class="failed">{escape(str(error))}</p>'))
             continue
         files = result.save(out / graph.name)
-        print(f"{graph.name:<16} {time.perf_counter() - started:5.1f} s  {', '.join(str(f) for f in files)}")
+        print(f"{graph.name:<18} {time.perf_counter() - started:5.1f} s  {', '.join(str(f) for f in files)}")
         sections.append(_section(graph, _shown(result)))
     page = out / "index.html"
     page.write_text(f'<!doctype html><html lang="en"><meta charset="utf-8"><title>flowmm demo</title><style>{STYLE}</style>'
                     f"<h1>flowmm: every saved graph, on the embedded models</h1>{''.join(sections)}</html>\n", "utf-8")  # fmt: skip
     print(f"\nThe pictures are in {out}/; all on one page: {page}")
     return fine
+
+
+def _absent(graph: Graph) -> str:
+    """The embedded models a graph names and the pack has not, in words; empty if it has all."""
+    named = [p.default for p in graph.inputs.values() if p.port.source and isinstance(p.default, str) and p.default.startswith("zoo:")]
+    return " and ".join(dict.fromkeys(name for name in named if not (WEIGHTS / name.removeprefix("zoo:") / "flowmm.json").is_file()))
 
 
 def _section(graph: Graph, body: str) -> str:

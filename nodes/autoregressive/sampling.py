@@ -35,7 +35,7 @@ def sample_text(
     tokenizer: Tokenizer[V],
     constraint: Constraint[V] | None = None,
     *,
-    seed: Seed = Seed(0),  # noqa: B008 (an immutable value)
+    seed: Seed | None = None,
     most: Annotated[int | None, Between(1, 4096), Help("Tokens at most; left out: what the model recommends")] = None,
     least: Annotated[int, Between(0, 4096), Help("Tokens at least")] = 0,
     temperature: Temperature = None,
@@ -46,7 +46,7 @@ def sample_text(
 ) -> Written[V]:
     """Continue each prompt, token by token, until the model ends it or `most` tokens are written.
 
-    prompt: B prompts. Row i draws from seed + i, alone or in company; with temperature 0 the seed does not matter. The text
+    prompt: B prompts. Row i draws from seed + i (0 if it is left out), alone or in company; at temperature 0 it draws nothing. The text
     streams while it is written. A prompt that leaves no room in the model's context is an error.
 
     Reference: transformers GenerationMixin.generate, greedy or sampling, with a key-value cache.
@@ -64,7 +64,7 @@ def sample_text(
             return Text(tuple(line.strip() for line in words.batch_decode(ids, skip_special_tokens=True)))
 
         ids = write(
-            lambda: writer.begin([prompt]), writer.step, choice, context.generators(seed.value, len(prompt.ids)), context,
+            lambda: writer.begin([prompt]), writer.step, choice, context.generators(seed.value if seed else 0, len(prompt.ids)), context,
             most=most or setting("tokens", 64), least=least, stops=writer.stops, constraint=constraint, preview=lambda ids: lambda: told(ids),
         )  # fmt: skip
         mask = _until(ids, writer.stops)
