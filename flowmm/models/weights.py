@@ -20,10 +20,14 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True)
 class Weights:
-    """files: safetensors, in order. variant: as in `model.fp16.safetensors`; None where the names are plain."""
+    """files: safetensors, in order. variant: as in `model.fp16.safetensors`; None where the names are plain.
+
+    prefixes: of the tensors that count, where a file holds others too.
+    """
 
     files: tuple[Path, ...] = ()
     variant: str | None = None
+    prefixes: tuple[str, ...] = ("",)
 
     @property
     def bytes(self) -> int:
@@ -35,7 +39,9 @@ class Weights:
         """Bytes in memory, where every float becomes float32."""
         total = 0
         for path in self.files:
-            for tensor in _header(path, path.name).values():
+            for name, tensor in header(path, path.name).items():
+                if not name.startswith(self.prefixes):
+                    continue
                 count = 1
                 for size in tensor["shape"]:
                     count *= size
@@ -64,7 +70,7 @@ def find_weights(folder: Path, what: str) -> Weights:
             raise SourceError(f"{what} has pickled weights only; pickles can run code and are not loaded: save it as safetensors first")
         raise SourceError(f"{what} has no weights (no .safetensors file): download it again")
     for path in found.files:
-        _header(path, what)
+        header(path, what)
     return Weights(tuple(found.files), found.variant)
 
 
@@ -82,7 +88,7 @@ def _shards(index: Path, what: str) -> tuple[Path, ...]:
     return tuple(index.parent / name for name in names)
 
 
-def _header(path: Path, what: str) -> dict[str, dict]:
+def header(path: Path, what: str) -> dict[str, dict]:
     """The tensors a safetensors file lists. Raises SourceError if it is shorter than they need."""
     size = path.stat().st_size
     try:
