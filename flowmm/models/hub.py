@@ -26,6 +26,7 @@ from .snapshots import COMMIT, MAIN, Repo
 from .weights import SourceError
 
 SPARE = 64 << 20  # bytes of disk that a download must leave free
+CHUNK = 1 << 20  # bytes written at once: what a cut connection can lose, and how smoothly a bar moves
 Report = Callable[[str, int], None]  # (file, bytes of it that came now)
 
 
@@ -84,7 +85,7 @@ def plan(name: str, variant: str | None = None, pickles: bool = False) -> Plan:
             raise SourceError(f"`{repo}`: {error}") from None
         if index is None:  # a gated repository shows its list to everyone; so that it is said before consent is asked
             _place(repo, info.sha, names[0])
-    files = tuple(remotes[one] for one in names)
+    files = tuple(sorted((remotes[one] for one in names), key=lambda file: (file.size, file.name)))  # configs first
     made = Plan(repo, info.sha, _licence(info), files, (), 0)
     missing = tuple(file for file in files if not _is_whole(made.folder / file.name, file.size))
     here = sum(min(_size(path), file.size) for file in missing for path in (_unfinished(made, file), made.part / file.name))
@@ -195,10 +196,11 @@ def _hub() -> Any:
     import logging
 
     import huggingface_hub
+    from huggingface_hub import constants, utils
 
-    huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
-    huggingface_hub.constants.HF_HUB_DISABLE_XET = True
-    huggingface_hub.utils.disable_progress_bars()
+    constants.HF_HUB_DISABLE_TELEMETRY = constants.HF_HUB_DISABLE_XET = True
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK
+    utils.disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its warnings of retries; what fails is said here
     return huggingface_hub
 

@@ -80,7 +80,9 @@ class Machine:
             raise Forbidden(self.file, f"{function.name}()")
         return CALLS[function.name](self, *args)
 
-    def persistent(self, place: Any) -> Storage:
+    def persistent(self, place: Any) -> Storage | Global:
+        if _is_module(place):
+            return place[1]
         kind, cls, key, _location, count, *view = place
         dtype = storage_dtype(cls.name)
         if as_text(kind) != "storage" or dtype is None or type(count) is not int or count < 0:
@@ -105,6 +107,11 @@ class Machine:
             thing.order = "=" if state[1] == "|" else str(state[1])
         elif type(thing) not in (OrderedDict, dict, set, Stored):
             raise Damaged("its pickle gives a state to what has none")
+
+
+def _is_module(place: Any) -> bool:
+    """Whether this is how the older stream writes a module's class: with its source code, which is not looked at."""
+    return type(place) is tuple and len(place) == 4 and as_text(place[0]) == "module" and type(place[1]) is Global
 
 
 def _put(container: Any, pairs: list) -> None:
