@@ -13,7 +13,7 @@ class StubHub:
     """repos: id → {commit: {file: bytes}}; refs: id → {name: commit}. asked: every request as (method, path, headers).
 
     gated: repositories whose files want the token "good". cut: file → bytes after which each answer is cut off, so long as
-    `cuts` lasts. lies: file → other bytes, sent in place of its own. down: a status answered to everything.
+    `cuts` lasts. cdn: another server that the bytes of large files are to be fetched from, where they are `blobs`. lies: file → other bytes, sent in place of its own. down: a status answered to everything.
     """
 
     def __init__(self):
@@ -26,6 +26,8 @@ class StubHub:
         self.lies: dict[str, bytes] = {}
         self.ranges = True
         self.down = 0
+        self.cdn: StubHub | None = None
+        self.blobs: dict[str, bytes] = {}
         self.stopped = False
         self.asked: list[tuple[str, str, dict]] = []
         hub = self
@@ -72,6 +74,8 @@ class StubHub:
         self.asked.append((request.command, path, dict(request.headers)))
         if self.down:
             return self.send(request, self.down, {}, b"", body)
+        if path in self.blobs:
+            return self.send_bytes(request, "", self.blobs[path], {}, body)
         parts = path.strip("/").split("/")
         if parts[:2] == ["api", "models"] and len(parts) >= 6 and parts[4] == "revision":
             return self.model_info(request, "/".join(parts[2:4]), "/".join(parts[5:]), body)
@@ -117,7 +121,13 @@ class StubHub:
         headers = {"X-Repo-Commit": self.commit(repo, revision), "ETag": f'"{git(data)}"', "Accept-Ranges": "bytes"}
         if is_large(name):
             headers |= {"X-Linked-Size": str(len(data)), "X-Linked-ETag": f'"{hashlib.sha256(data).hexdigest()}"', "ETag": f'"{hashlib.sha256(data).hexdigest()}"'}
-        data = self.lies.get(name, data)
+        if self.cdn is not None and is_large(name):
+            place = f"/blobs/{hashlib.sha256(data).hexdigest()}"
+            self.cdn.blobs[place] = data
+            return self.send(request, 302, headers | {"Location": f"{self.cdn.url}{place}"}, b"", body)
+        return self.send_bytes(request, name, self.lies.get(name, data), headers, body)
+
+    def send_bytes(self, request, name, data, headers, body):
         start, status = 0, 200
         if self.ranges and (asked := request.headers.get("Range")):
             start, status = int(asked.removeprefix("bytes=").split("-")[0]), 206

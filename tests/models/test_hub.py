@@ -122,6 +122,17 @@ def test_the_command_says_that_an_interrupted_download_is_kept(hub, monkeypatch)
     assert done.exit_code == 1 and "interrupted; what came is kept, and `flowmm models pull org/clip` goes on" in done.output
 
 
+def test_bytes_come_from_where_the_hub_points_and_the_token_does_not_go_there(hub, monkeypatch):
+    hub.add("org/clip", FILES)
+    hub.cdn = stub_hub.StubHub()
+    monkeypatch.setenv("HF_TOKEN", "good")
+    folder = pull("org/clip")
+    hub.cdn.stop()
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert all(headers.get("authorization") == "Bearer good" for _, _, headers in hub.asked)
+    assert [headers.get("authorization") for _, _, headers in hub.cdn.asked] == [None]
+
+
 def test_a_hub_that_cannot_resume_sends_all_of_it_again(hub):
     hub.add("org/clip", FILES)
     hub.ranges = False

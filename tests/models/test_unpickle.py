@@ -18,7 +18,7 @@ from flowmm.models.pickled import Array, Forbidden, Inert, Stored
 from flowmm.models.unpickle import read, state_dict
 from flowmm.models.weights import SourceError
 
-DALL_E = {"dall_e.encoder.Encoder", "dall_e.utils.Conv2d", "torch.nn.modules.container.Sequential", "torch.nn.modules.activation.ReLU", "functools.partial"}
+DALL_E = {"dall_e.encoder.Encoder", "dall_e.utils.Conv2d", "torch.nn.modules.container.Sequential", "torch.nn.modules.activation.ReLU"}
 
 
 def tree():
