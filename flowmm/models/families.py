@@ -26,6 +26,11 @@ FAMILIES: dict[str, str] = {
     "clip processor": "transformers:CLIPImageProcessorPil",
     "unet": "diffusers:UNet2DConditionModel",
     "autoencoder_kl": "diffusers:AutoencoderKL",
+    "dit": "diffusers:DiTTransformer2DModel",
+    "kandinsky": "diffusers:UNet2DConditionModel",
+    "kandinsky_prior": "diffusers:PriorTransformer",
+    "movq": "diffusers:VQModel",
+    "clip_vision_projected": "transformers:CLIPVisionModelWithProjection",
 }
 
 

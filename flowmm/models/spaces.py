@@ -29,14 +29,19 @@ def conditioning(family: str, width: int) -> Space:
     return Space.of("conditioning", family=family, width=width)
 
 
+def classes(count: int) -> Space:
+    """C of a class-conditional denoiser: how many classes it tells apart."""
+    return Space.of("conditioning", family="class", classes=count)
+
+
 def latent(autoencoder: Component) -> Space:
-    """S: an autoencoder's latents as the denoiser sees them."""
+    """S: an autoencoder's latents as the denoiser sees them; MoVQ's are not scaled, whatever its config says."""
     config = autoencoder.config
     return Space.of(
         "latent",
         channels=number(autoencoder, "latent_channels", LATENT_DEFAULTS["latent_channels"]),
         factor=factor(autoencoder),
-        scale=float(config.get("scaling_factor") or LATENT_DEFAULTS["scaling_factor"]),
+        scale=1.0 if "VQModel" in autoencoder.cls else float(config.get("scaling_factor") or LATENT_DEFAULTS["scaling_factor"]),
         shift=float(config.get("shift_factor") or 0.0),
     )
 

@@ -4,6 +4,7 @@ from .facts import Fact, Known
 from .handles import (
     Autoencoder,
     Classifier,
+    ClassNames,
     Codebook,
     ContrastiveModel,
     Denoiser,
@@ -12,6 +13,7 @@ from .handles import (
     ImageProcessor,
     LanguageModel,
     NoiseSchedule,
+    Prior,
     TextEncoder,
     Tokenizer,
 )
@@ -38,8 +40,8 @@ from .values import (
 from .widgets import Between, Help, ModelSource, Multiline
 
 __all__ = [
-    "Autoencoder", "Between", "C", "Classifier", "Codebook", "Codes", "Conditioning", "Constraint", "ContrastiveModel", "Denoiser", "E", "Embedding",
-    "Fact", "Handle", "Help", "Hidden", "Image", "ImageEncoder", "ImageProcessor", "K", "Known", "Labels", "LanguageModel", "Latent",
-    "Logits", "LogitScale", "Mask", "ModelSource", "Multiline", "NoiseSchedule", "NotAccepted", "P", "Pixels", "Prompt", "S", "Score", "Seed",
-    "socket", "SOCKETS", "Space", "T", "Text", "TextEncoder", "Tokenizer", "Tokens", "V", "Value", "X",
+    "Autoencoder", "Between", "C", "Classifier", "ClassNames", "Codebook", "Codes", "Conditioning", "Constraint", "ContrastiveModel", "Denoiser",
+    "E", "Embedding", "Fact", "Handle", "Help", "Hidden", "Image", "ImageEncoder", "ImageProcessor", "K", "Known", "Labels", "LanguageModel",
+    "Latent", "Logits", "LogitScale", "Mask", "ModelSource", "Multiline", "NoiseSchedule", "NotAccepted", "P", "Pixels", "Prior", "Prompt", "S",
+    "Score", "Seed", "socket", "SOCKETS", "Space", "T", "Text", "TextEncoder", "Tokenizer", "Tokens", "V", "Value", "X",
 ]  # fmt: skip

@@ -98,6 +98,21 @@ class Denoiser(Handle, Generic[S, C, X, P]):
 
 
 @handle
+class Prior(Handle, Generic[C, E, P]):
+    """Predicts a picture's embedding in space E, told C; P what it predicts."""
+
+    colour = "#8e7cc3"
+
+
+@handle
+class ClassNames(Handle, Generic[C]):
+    """The classes a denoiser was trained on: its settings say their `count`, and their `names`, empty where unknown."""
+
+    colour = "#bf9000"
+    has_weights = False
+
+
+@handle
 class NoiseSchedule(Handle, Generic[P]):
     """How noise is added and removed: a scheduler's configuration."""
 

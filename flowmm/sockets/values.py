@@ -136,10 +136,14 @@ class LogitScale(Value, Generic[E]):
 
 @socket
 class Conditioning(Value, Generic[C]):
-    """What a prompt says to a denoiser. hidden: [B, L, D]; pooled: [B, P] where the family has one."""
+    """What a prompt says to a denoiser. hidden: [B, L, D], or class ids int64 [B, 1]; pooled: [B, P] where the family has one.
+
+    mask: [B, L], 1 where a token counts, where the denoiser is told.
+    """
 
     hidden: Any
     pooled: Any = None
+    mask: Any = None
     colour = "#e69138"
 
 

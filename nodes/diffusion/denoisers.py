@@ -6,52 +6,9 @@ from typing import Any
 
 from flowmm.sockets import Conditioning
 
-
-class Guided:
-    """Classifier-free guidance round a network; a family says how its network is called and what a prompt is to it.
-
-    module: the network. stepper: the scheduler. scale: of guidance; above 1 every step is computed with and without the
-    prompt, in one batch, unconditional items first. rescale: tames contrast (Lin et al., 2023).
-    """
-
-    def __init__(self, module: Any, stepper: Any, scale: float, rescale: float = 0.0):
-        self.module, self.stepper, self.scale, self.rescale = module, stepper, scale, rescale
-        self.copies = 2 if scale > 1 else 1
-
-    @property
-    def channels(self) -> int:
-        """Of the network's input."""
-        return self.module.config.in_channels
-
-    def __call__(self, latents: Any, timestep: Any, step: int) -> Any:
-        """The guided prediction, [B, …] like the latents."""
-        import torch
-
-        noisy = torch.cat([latents] * self.copies) if self.copies > 1 else latents
-        prediction = self.network(self.stepper.scale_model_input(noisy, timestep), timestep, step)
-        return self.guide(prediction) if self.copies > 1 else prediction
-
-    def network(self, noisy: Any, timestep: Any, step: int) -> Any:
-        """The network's prediction for the whole batch of copies."""
-        raise NotImplementedError
-
-    def guide(self, prediction: Any) -> Any:
-        """Away from the unconditional half, towards the conditional one."""
-        unconditional, conditional = prediction.chunk(2)
-        guided = unconditional + self.scale * (conditional - unconditional)
-        if self.rescale > 0:
-            axes = list(range(1, guided.ndim))
-            tamed = guided * (conditional.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True))
-            guided = self.rescale * tamed + (1 - self.rescale) * guided
-        return guided
-
-    def both(self, negative: Any, positive: Any) -> Any:
-        """Tensors of the two halves as one batch on the module's device and in its dtype; without guidance the positive alone."""
-        import torch
-
-        wanted = [positive] if self.copies == 1 else [negative, positive]
-        wanted = [one.to(self.module.device, self.module.dtype) for one in wanted]
-        return torch.cat(wanted) if len(wanted) > 1 else wanted[0]
+from .dit import DiT
+from .guided import Guided
+from .kandinsky import Kandinsky
 
 
 class UNet(Guided):
@@ -65,4 +22,4 @@ class UNet(Guided):
         return self.module(noisy, timestep, encoder_hidden_states=self.hidden, return_dict=False)[0]
 
 
-DENOISERS = {"unet": UNet}
+DENOISERS = {"unet": UNet, "dit": DiT, "kandinsky": Kandinsky}

@@ -61,7 +61,7 @@ def sample(
     if guided and negative is None:
         raise ValueError(f"guidance {guidance:g} needs `negative`: wire the encoded empty text to it, or set guidance to 1")
     rows, columns = (_latent_size(denoiser, name, given) for name, given in (("height", height), ("width", width)))
-    positive, negative = _matched(positive, negative if guided else None, count)
+    positive, negative = matched(positive, negative if guided else None, count)
     stepper = build_scheduler(context.load(schedule), scheduler or denoiser.setting("scheduler"))
     with using(context, denoiser) as module:
         predict = DENOISERS[denoiser.family](module, stepper, guidance, rescale)
@@ -96,7 +96,7 @@ def _latent_size(denoiser: Denoiser, name: str, given: int | None) -> int:
     return size // factor
 
 
-def _matched(positive: Conditioning, negative: Conditioning | None, count: int) -> tuple[Conditioning, Conditioning | None]:
+def matched(positive: Conditioning, negative: Conditioning | None, count: int) -> tuple[Conditioning, Conditioning | None]:
     """Both with one item a picture."""
     prompts = len(positive.hidden)
     if negative is not None:
@@ -113,8 +113,5 @@ def _repeated(conditioning: Conditioning, times_each: int) -> Conditioning:
     """Each item several times, one after the other."""
     if times_each == 1:
         return conditioning
-    pooled = conditioning.pooled
-    return Conditioning(
-        conditioning.hidden.repeat_interleave(times_each, 0),
-        None if pooled is None else pooled.repeat_interleave(times_each, 0),
-    )
+    fields = vars(conditioning)
+    return Conditioning(**{name: None if part is None else part.repeat_interleave(times_each, 0) for name, part in fields.items()})

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+# The DPM solvers take a config's learned variance for that of a model of pixels, and would cut latents to three channels.
+DPM = {"variance_type": None}
+
 # name: diffusers class, settings laid over the config
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
@@ -14,11 +17,11 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "heun": ("HeunDiscreteScheduler", {}),
     "dpm2": ("KDPM2DiscreteScheduler", {}),
     "dpm2_ancestral": ("KDPM2AncestralDiscreteScheduler", {}),
-    "dpmpp_2s": ("DPMSolverSinglestepScheduler", {}),
-    "dpmpp_2m": ("DPMSolverMultistepScheduler", {}),
-    "dpmpp_2m_karras": ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
-    "dpmpp_2m_sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
-    "dpmpp_2m_sde_karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True}),
+    "dpmpp_2s": ("DPMSolverSinglestepScheduler", DPM),
+    "dpmpp_2m": ("DPMSolverMultistepScheduler", DPM),
+    "dpmpp_2m_karras": ("DPMSolverMultistepScheduler", DPM | {"use_karras_sigmas": True}),
+    "dpmpp_2m_sde": ("DPMSolverMultistepScheduler", DPM | {"algorithm_type": "sde-dpmsolver++"}),
+    "dpmpp_2m_sde_karras": ("DPMSolverMultistepScheduler", DPM | {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True}),
     "unipc": ("UniPCMultistepScheduler", {}),
     "deis": ("DEISMultistepScheduler", {}),
     "lcm": ("LCMScheduler", {}),
