@@ -17,7 +17,7 @@ class Recipe(NamedTuple):
     shipped: str
 
 
-RECIPES = {"codec": Recipe(24, "sd/vae"), "sd": Recipe(90, "sd"), "clip": Recipe(36, "clip")}
+RECIPES = {"codec": Recipe(24, "sd/vae"), "sd": Recipe(90, "sd"), "clip": Recipe(36, "clip"), "dit": Recipe(24, "dit")}
 
 
 def recipe(name: str) -> ModuleType:

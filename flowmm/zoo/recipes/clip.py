@@ -88,32 +88,12 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     rng = np.random.default_rng(4)
     tokenizer = tokens.build()
     model = build(tokenizer).to(device)
-    average = training.Average({"clip": model}, 0.998)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
-    saved, step, spent = out / "clip.pt", 0, 0.0
-    if resume and saved.exists():
-        state = training.load_checkpoint(saved, average, optimizer)
-        step, spent = state["step"], state["spent"]
-    clock = training.Clock(minutes, spent)
-    noted = kept = clock.spent
-    while clock.running:
-        loss = contrast(model, tokenizer, rng, clock.fraction)
-        training.set_rate(optimizer, training.learning_rate(PEAK, step, clock.fraction, flat=0.3))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        model.logit_scale.data.clamp_(max=4.6052)
-        average.update()
-        step += 1
-        if clock.spent - noted > 0.5:
-            noted = clock.spent
-            right = zero_shot(model, tokenizer, *held_apart(128)[:2])
-            training.say(clock, step, step * QUADRUPLES * 4, loss=loss.item(), zero_shot=right)
-        if clock.spent - kept > 2:
-            kept = clock.spent
-            training.save_checkpoint(saved, average, optimizer, step=step, spent=clock.spent)
-    training.save_checkpoint(saved, average, optimizer, step=step, spent=clock.spent)
+    apart = held_apart(128)[:2]
+    training.learn(
+        out / "clip.pt", {"clip": model}, minutes, resume, lambda step: lambda fraction: contrast(model, tokenizer, rng, fraction),
+        peak=PEAK, batch=QUADRUPLES * 4, decay=0.998, flat=0.3, betas=(0.9, 0.98), weight_decay=0.02,
+        notes=lambda: {"zero_shot": zero_shot(model, tokenizer, *apart)}, after=lambda: model.logit_scale.data.clamp_(max=4.6052),
+    )  # fmt: skip
     export(out)
     figures = measure(out / "clip", 500)
     print(figures, flush=True)
@@ -146,9 +126,7 @@ def export(out: Path) -> None:
     """Write out/clip from the checkpoint's averaged weights: model, tokenizer, image processor, card."""
     tokenizer = tokens.build()
     model = build(tokenizer)
-    average = training.Average({"clip": model}, 0.998)
-    training.load_checkpoint(out / "clip.pt", average)
-    average.swap()
+    training.restore(out / "clip.pt", {"clip": model})
     folder = out / "clip"
     training.ship(model, folder)
     tokenizer.save_pretrained(folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,24 +107,25 @@ class Lesson:
 
 
 class Denoising:
-    """The loss of v-prediction at stratified times, weighted by min(1, 5 / SNR)."""
+    """The loss of v-prediction at stratified times, weighted by min(1, 5 / SNR).
 
-    def __init__(self, unet: UNet2DConditionModel, text: CLIPTextModel, seed: int):
-        self.unet, self.text = unet, text
-        self.kept = build_scheduler().alphas_cumprod.to(unet.device)
+    predict: (noisy latents, times, what they are conditioned on) to v.
+    """
+
+    def __init__(self, predict: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor], device: torch.device | str, seed: int):
+        self.predict, self.device = predict, device
+        self.kept = build_scheduler().alphas_cumprod.to(device)
         self.generator = torch.Generator().manual_seed(seed)
 
-    def __call__(self, latents: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        """The mean weighted loss of a batch of latents and caption ids."""
-        device = self.unet.device
-        times = training.stratified_times(len(latents), 0.7, self.generator).to(device)
-        noise = torch.randn(latents.shape, generator=self.generator).to(device)
+    def __call__(self, latents: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        """The mean weighted loss of a batch of latents."""
+        times = training.stratified_times(len(latents), 0.7, self.generator).to(self.device)
+        noise = torch.randn(latents.shape, generator=self.generator).to(self.device)
         signal = self.kept[times][:, None, None, None]
         noisy = signal.sqrt() * latents + (1 - signal).sqrt() * noise
         target = signal.sqrt() * noise - (1 - signal).sqrt() * latents
-        made = self.unet(noisy, times, self.text(ids).last_hidden_state).sample
         weight = (5 * (1 - signal) / signal.clamp(min=1e-8)).clamp(max=1)
-        return (weight * (made - target).square()).mean()
+        return (weight * (self.predict(noisy, times, told) - target).square()).mean()
 
 
 class ShapeGap:
@@ -137,10 +139,9 @@ class ShapeGap:
         self.right, self.wrong = (tokens.to_ids(lesson.tokenizer, [world.caption(scene) for scene in each]) for each in (scenes, wrong))
 
     @torch.no_grad()
-    def __call__(self, unet: UNet2DConditionModel, text: CLIPTextModel) -> float:
+    def __call__(self, predict: Callable, device: torch.device | str) -> float:
         """The gap; above .05 after 80 seconds in runs that go well."""
-        device = unet.device
-        losses = [Denoising(unet, text, 10)(self.latents, ids.to(device)).item() for ids in (self.wrong, self.right)]
+        losses = [Denoising(predict, device, 10)(self.latents, ids.to(device)).item() for ids in (self.wrong, self.right)]
         return losses[0] - losses[1]
 
 
@@ -153,37 +154,19 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     autoencoder = AutoencoderKL.from_pretrained(out / "codec", dtype=torch.float32).to(device).eval()
     tokenizer = tokens.build()
     text, unet = build_text(tokenizer).to(device), build_unet().to(device, memory_format=torch.channels_last)
-    average = training.Average({"unet": unet, "text": text}, 0.999)
-    parameters = [*unet.parameters(), *text.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=PEAK, weight_decay=0.01, fused=True)
-    saved, step, spent = out / "sd.pt", 0, 0.0
-    if resume and saved.exists():
-        state = training.load_checkpoint(saved, average, optimizer)
-        step, spent = state["step"], state["spent"]
-    lesson = Lesson(autoencoder, tokenizer, seed=8 + step)
-    loss_of, gap = Denoising(unet, text, 12 + step), ShapeGap(lesson)
-    clock = training.Clock(minutes, spent)
-    noted = kept = clock.spent
-    recent: list[float] = []
-    while clock.running:
-        latents, ids = lesson.batch(clock.fraction)
-        loss = loss_of(latents, ids.to(device))
-        training.set_rate(optimizer, training.learning_rate(PEAK, step, clock.fraction))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        average.update()
-        step += 1
-        recent.append(loss.item())
-        if clock.spent - noted > 0.5:
-            noted = clock.spent
-            training.say(clock, step, step * BATCH, loss=float(np.mean(recent)), shape_gap=gap(unet, text))
-            recent.clear()
-        if clock.spent - kept > 2:
-            kept = clock.spent
-            training.save_checkpoint(saved, average, optimizer, step=step, spent=clock.spent)
-    training.save_checkpoint(saved, average, optimizer, step=step, spent=clock.spent)
+    lesson = Lesson(autoencoder, tokenizer)
+    gap = ShapeGap(lesson)
+
+    def predict(noisy: torch.Tensor, times: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        return unet(noisy, times, text(ids.to(device)).last_hidden_state).sample
+
+    def begin(step: int) -> Callable[[float], torch.Tensor]:
+        lesson.rng = np.random.default_rng(8 + step)
+        loss_of = Denoising(predict, device, 12 + step)
+        return lambda fraction: loss_of(*lesson.batch(fraction))
+
+    training.learn(out / "sd.pt", {"unet": unet, "text": text}, minutes, resume, begin, peak=PEAK, batch=BATCH,
+                   notes=lambda: {"shape_gap": gap(predict, device)})  # fmt: skip
     export(out)
     figures = measure(out / "sd", 200)
     print(figures, flush=True)
@@ -194,9 +177,7 @@ def export(out: Path) -> None:
     """Write out/sd from the checkpoint's averaged weights: the pipeline's plain folder in float16, and the card."""
     tokenizer = tokens.build()
     text, unet = build_text(tokenizer), build_unet()
-    average = training.Average({"unet": unet, "text": text}, 0.999)
-    training.load_checkpoint(out / "sd.pt", average)
-    average.swap()
+    training.restore(out / "sd.pt", {"unet": unet, "text": text})
     folder = out / "sd"
     pipeline = StableDiffusionPipeline(
         vae=AutoencoderKL.from_pretrained(out / "codec", dtype=torch.float32),

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +133,55 @@ def load_checkpoint(path: Path, average: Average, optimizer: torch.optim.Optimiz
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict(whole["optimizer"] | {"param_groups": groups})
     return whole["state"]
+
+
+def learn(
+    saved: Path, modules: dict[str, nn.Module], minutes: float, resume: bool, begin: Callable[[int], Callable[[float], torch.Tensor]], *,
+    peak: float, batch: int, decay: float = 0.999, flat: float = 0.5, betas: tuple[float, float] = (0.9, 0.999), weight_decay: float = 0.01,
+    notes: Callable[[], dict[str, float]] = dict, after: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """The loop of a recipe: AdamW on some modules for a budget of minutes, with an average, a log and a checkpoint in `saved`.
+
+    begin: from the step reached so far to the loss of a batch, which is told the share of the budget spent. notes: figures
+    for the log, asked for twice a minute. after: what is done to the weights after every step.
+    """
+    average = Average(modules, decay)
+    parameters = [parameter for module in modules.values() for parameter in module.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=peak, betas=betas, weight_decay=weight_decay, fused=True)
+    step, spent = 0, 0.0
+    if resume and saved.exists():
+        state = load_checkpoint(saved, average, optimizer)
+        step, spent = state["step"], state["spent"]
+    batch_loss = begin(step)
+    clock = Clock(minutes, spent)
+    noted = kept = clock.spent
+    recent: list[float] = []
+    while clock.running:
+        loss = batch_loss(clock.fraction)
+        set_rate(optimizer, learning_rate(peak, step, clock.fraction, flat=flat))
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        after()
+        average.update()
+        step += 1
+        recent.append(loss.item())
+        if clock.spent - noted > 0.5:
+            noted = clock.spent
+            say(clock, step, step * batch, loss=float(np.mean(recent)), **notes())
+            recent.clear()
+        if clock.spent - kept > 2:
+            kept = clock.spent
+            save_checkpoint(saved, average, optimizer, step=step, spent=clock.spent)
+    save_checkpoint(saved, average, optimizer, step=step, spent=clock.spent)
+
+
+def restore(saved: Path, modules: dict[str, nn.Module]) -> None:
+    """Put a checkpoint's averaged weights into fresh modules."""
+    average = Average(modules, 0.0)
+    load_checkpoint(saved, average)
+    average.swap()
 
 
 def to_tensor(pictures: Iterable[np.ndarray]) -> torch.Tensor:
