@@ -177,6 +177,14 @@ class Source:
             return parts[0]
         return type(parts[0])(self.name, "+".join(names), "+".join(part.cls for part in parts), self.folder)
 
+    def parts(self, op: str, wanted: dict[str, str]) -> tuple[Component, ...]:
+        """The parts named, each of a class whose name holds what is wanted of it. Raises SourceError."""
+        found = tuple(self.component(name) for name in wanted)
+        for part, cls in zip(found, wanted.values()):
+            if cls not in part.cls:
+                raise SourceError(f"`{op}` wants a {cls}; {part} is a {part.cls}")
+        return found
+
     def want(self, op: str, what: str, classes: tuple[str, ...]) -> Source:
         """Itself, if it is of one of these classes; else a SourceError that says what it is."""
         if self.cls not in classes:
