@@ -64,8 +64,8 @@ def rm(name: Annotated[str, typer.Argument(help="As `flowmm models ls` names it.
 
 @app.command()
 def convert(
-    source: Annotated[str, typer.Argument(metavar="PATH", help="A pickle (.bin .pt .pth .ckpt .pkl), a folder with some, or a pulled hf:ORG/REPO.", show_default=False)],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The new folder. Default: beside the other models; a pulled model is converted where it lies.", show_default=False)] = None,
+    source: Annotated[str, typer.Argument(metavar="PATH", help="A pickle (.bin .pt .pth .ckpt .pkl), a folder with some, or a pulled hf:ORG/REPO.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The new folder; else beside the other models, and a pulled one where it lies.")] = None,
 ) -> None:
     """Make safetensors of pickled weights, once. Nothing in the pickle is run; what is no tensor is left out, and said."""
     from .models import convert as run

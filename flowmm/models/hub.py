@@ -116,7 +116,8 @@ def need_space(folder: Path, count: int, what: str) -> None:
     there = next(one for one in (folder, *folder.parents) if one.exists())
     free = shutil.disk_usage(there).free
     if count + SPARE > free:
-        raise SourceError(f"{what} needs {_size_text(count)} and the disk of {there} has {_size_text(free)} free: make room, or set FLOWMM_HOME to another disk")
+        raise SourceError(f"{what} needs {_size_text(count)} and the disk of {there} has {_size_text(free)} free: make room, "
+                          "or set FLOWMM_HOME to another disk")  # fmt: skip
 
 
 def _download(plan: Plan, file: Remote, report: Report) -> None:
@@ -243,9 +244,11 @@ def _spoken(repo: Repo) -> Iterator[None]:
         raise
     except errors.GatedRepoError:
         token = "your token has no access yet" if _hub().get_token() else "no token is set"
-        raise SourceError(f"`{repo}` is gated and {token}: accept its terms on {_endpoint()}/{repo.id}, set HF_TOKEN to your access token, pull again") from None
+        raise SourceError(f"`{repo}` is gated and {token}: accept its terms on {_endpoint()}/{repo.id}, "
+                          "set HF_TOKEN to your access token, pull again") from None  # fmt: skip
     except errors.RevisionNotFoundError:
-        raise SourceError(f"`hf:{repo.id}` has no branch, tag or commit `{repo.revision or MAIN}`; its page lists them: {_endpoint()}/{repo.id}/tree/main") from None
+        raise SourceError(f"`hf:{repo.id}` has no branch, tag or commit `{repo.revision or MAIN}`; "
+                          f"its page lists them: {_endpoint()}/{repo.id}/tree/main") from None  # fmt: skip
     except errors.RepositoryNotFoundError:
         raise SourceError(f"there is no model `{repo.id}` on {_endpoint()}; mind the spelling, or set HF_TOKEN if it is private") from None
     except errors.EntryNotFoundError:

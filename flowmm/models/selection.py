@@ -46,9 +46,11 @@ def wanted(names: Iterable[str], variant: str | None = None, pickles: bool = Fal
         chosen += [join(folder, name) for name in kept + small(files, kept)]
     if pickled and not pickles:
         shown = ", ".join(pickled[:2]) + (" …" if len(pickled) > 2 else "")
-        raise SourceError(f"its weights are pickles ({shown}), which flowmm does not load; pull with --pickles, then `flowmm models convert` makes safetensors of them")
+        raise SourceError(f"its weights are pickles ({shown}), which flowmm does not load; pull with --pickles, "
+                          "then `flowmm models convert` makes safetensors of them")  # fmt: skip
     if variant and variant not in variants:
-        raise SourceError(f"it has no variant {variant}; there {'are' if len(variants) > 1 else 'is'} {', '.join(sorted(v or 'the plain one' for v in variants)) or 'none'}")
+        known = ", ".join(sorted(one or "the plain one" for one in variants)) or "none"
+        raise SourceError(f"it has no variant {variant}; there {'are' if len(variants) > 1 else 'is'} {known}")
     if not any(name.endswith(SAFE + PICKLED) or PurePosixPath(name).name.endswith("config.json") for name in chosen):
         raise SourceError("it has nothing that flowmm can use: no config, no safetensors")
     return chosen

@@ -13,7 +13,8 @@ class StubHub:
     """repos: id → {commit: {file: bytes}}; refs: id → {name: commit}. asked: every request as (method, path, headers).
 
     gated: repositories whose files want the token "good". cut: file → bytes after which each answer is cut off, so long as
-    `cuts` lasts. cdn: another server that the bytes of large files are to be fetched from, where they are `blobs`. lies: file → other bytes, sent in place of its own. down: a status answered to everything.
+    `cuts` lasts. cdn: another server that the bytes of large files are to be fetched from, where they are `blobs`.
+    lies: file → other bytes, sent in place of its own. down: a status answered to everything.
     """
 
     def __init__(self):
@@ -120,7 +121,8 @@ class StubHub:
         data = self.repos[repo][self.commit(repo, revision)][name]
         headers = {"X-Repo-Commit": self.commit(repo, revision), "ETag": f'"{git(data)}"', "Accept-Ranges": "bytes"}
         if is_large(name):
-            headers |= {"X-Linked-Size": str(len(data)), "X-Linked-ETag": f'"{hashlib.sha256(data).hexdigest()}"', "ETag": f'"{hashlib.sha256(data).hexdigest()}"'}
+            etag = f'"{hashlib.sha256(data).hexdigest()}"'
+            headers |= {"X-Linked-Size": str(len(data)), "X-Linked-ETag": etag, "ETag": etag}
         if self.cdn is not None and is_large(name):
             place = f"/blobs/{hashlib.sha256(data).hexdigest()}"
             self.cdn.blobs[place] = data

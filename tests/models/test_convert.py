@@ -47,7 +47,10 @@ def pickled(folder):
 def test_a_state_dict_becomes_one_file_with_equal_tensors(tmp_path, own_home, ending):
     torch.manual_seed(0)
     w = torch.randn(4, 5)
-    tensors = {"w": w, "tied": w, "turned": w.T, "part": w[1:3], "nan": torch.tensor(float("nan")), "none": torch.empty(0, 3), "half": torch.randn(3).bfloat16(), "n": torch.arange(3)}
+    tensors = {
+        "w": w, "tied": w, "turned": w.T, "part": w[1:3], "nan": torch.tensor(float("nan")), "none": torch.empty(0, 3),
+        "half": torch.randn(3).bfloat16(), "n": torch.arange(3),
+    }  # fmt: skip
     torch.save(tensors, tmp_path / f"mine.{ending}")
     made = convert(tmp_path / f"mine.{ending}")
     assert made.written == (own_home / "models" / "converted" / "mine" / "mine.safetensors",) and made.source == str(made.written[0])
@@ -89,7 +92,8 @@ def test_a_transformers_folder_is_converted_whole_and_opens(tmp_path, clip_folde
     made = convert(clip_folder)
     assert made.folder == own_home / "models" / "converted" / "clip" and made.source == str(made.folder)
     same(load_file(made.folder / "model.safetensors"), before)
-    assert {one.name for one in made.folder.iterdir()} == {one.name for one in clip_folder.iterdir()} - {"pytorch_model.bin", "training_args.bin"} | {"model.safetensors"}
+    others = {one.name for one in clip_folder.iterdir()} - {"pytorch_model.bin", "training_args.bin"}
+    assert {one.name for one in made.folder.iterdir()} == others | {"model.safetensors"}
     assert made.dropped == ("training_args.bin (no weights of this model, or safetensors already)",)
     assert open_source(str(made.folder)).component("").weights.files == (made.folder / "model.safetensors",)
     from transformers import CLIPModel
@@ -103,7 +107,8 @@ def test_a_pipeline_folder_is_converted_component_by_component(diffusion_folder,
     for part in ("unet", "text_encoder"):
         pickled(diffusion_folder / part)
     made = convert(diffusion_folder, tmp_path / "out")
-    assert sorted(one.relative_to(tmp_path / "out").as_posix() for one in made.written) == ["text_encoder/model.safetensors", "unet/diffusion_pytorch_model.safetensors"]
+    written = sorted(one.relative_to(tmp_path / "out").as_posix() for one in made.written)
+    assert written == ["text_encoder/model.safetensors", "unet/diffusion_pytorch_model.safetensors"]
     assert made.dropped == ("v1-5-pruned.ckpt (no weights of this model, or safetensors already)",)
     there = {one.relative_to(tmp_path / "before") for one in (tmp_path / "before").rglob("*")}
     assert {one.relative_to(tmp_path / "out") for one in (tmp_path / "out").rglob("*")} == there
@@ -256,7 +261,8 @@ def test_another_layout_is_a_line_in_layouts(tmp_path, monkeypatch):
             return None
         return Taken(state_dict(tree), target="encoder/model.safetensors", files={"config.json": b'{"architectures": ["Encoder"]}'})
 
-    monkeypatch.setattr(converting, "LAYOUTS", [*converting.LAYOUTS, Layout("sequential", take, frozenset({"torch.nn.modules.container.Sequential", "torch.nn.modules.linear.Linear"}))])
+    classes = frozenset({"torch.nn.modules.container.Sequential", "torch.nn.modules.linear.Linear"})
+    monkeypatch.setattr(converting, "LAYOUTS", [*converting.LAYOUTS, Layout("sequential", take, classes)])
     made = convert(tmp_path / "encoder.pkl")
     same(load_file(made.folder / "encoder" / "model.safetensors"), module.state_dict())
     assert (made.folder / "encoder" / "config.json").read_text() == '{"architectures": ["Encoder"]}'

@@ -254,7 +254,8 @@ def test_a_branch_that_moved_on_is_another_snapshot(hub):
     assert snapshots.find("hf:org/clip").commit == first  # nothing changes until a person pulls
     pull("org/clip")
     assert snapshots.find("hf:org/clip").commit == second and snapshots.find(f"hf:org/clip@{first[:10]}").commit == first
-    with pytest.raises(SourceError, match=f"`hf:org/clip@v2` is not here, though .*hf:org/clip@{second[:12]}.* is; `flowmm models pull org/clip@v2` downloads it"):
+    words = f"`hf:org/clip@v2` is not here, though .*hf:org/clip@{second[:12]}.* is; `flowmm models pull org/clip@v2` downloads it"
+    with pytest.raises(SourceError, match=words):
         snapshots.resolve("hf:org/clip@v2")
 
 
@@ -339,7 +340,10 @@ def test_rm_of_a_link_removes_the_link_alone(own_home, tmp_path):
     assert not (shelf_ / "link").exists() and (tmp_path / "precious" / "a").read_text() == "kept"
 
 
-PIPELINE = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"], "safety_checker": ["x", "Y"]}
+PIPELINE = {
+    "_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
+    "safety_checker": ["x", "Y"],
+}  # fmt: skip
 REPOSITORY = [
     "model_index.json", "v1-5-pruned.ckpt", "v1-5-pruned.safetensors", "README.md", "LICENSE.md", "a.png",
     "unet/config.json", "unet/diffusion_pytorch_model.bin", "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors",
@@ -377,8 +381,8 @@ def test_only_the_files_that_serve_are_chosen(names, options, expected):
 
 
 def environment(tmp_path, hub_url):
-    return os.environ | {"FLOWMM_HOME": str(tmp_path / "home"), "HF_HOME": str(tmp_path / "hf"), "HF_HUB_CACHE": str(tmp_path / "hf" / "hub"), "HF_ENDPOINT": hub_url,
-                         "OMP_NUM_THREADS": "1", "COLUMNS": "200"}  # fmt: skip
+    folders = {"FLOWMM_HOME": str(tmp_path / "home"), "HF_HOME": str(tmp_path / "hf"), "HF_HUB_CACHE": str(tmp_path / "hf" / "hub")}
+    return os.environ | folders | {"HF_ENDPOINT": hub_url, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
 def command(env, cwd, *arguments):

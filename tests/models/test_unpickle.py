@@ -33,8 +33,9 @@ def tree():
 
 def facts():
     return {
-        "array": np.arange(6.0).reshape(2, 3), "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "big": np.arange(3, dtype=">i4"), "number": np.float64(2.5),
-        "epoch": 3, "nested": (1, [2, {3: 4}], None), "state": torch.nn.Linear(2, 3).state_dict(), "size": torch.Size([1, 2]), "device": torch.device("cpu"),
+        "array": np.arange(6.0).reshape(2, 3), "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "big": np.arange(3, dtype=">i4"),
+        "number": np.float64(2.5), "epoch": 3,
+        "nested": (1, [2, {3: 4}], None), "state": torch.nn.Linear(2, 3).state_dict(), "size": torch.Size([1, 2]), "device": torch.device("cpu"),
         "dtype": torch.float16,
     }  # fmt: skip
 
@@ -236,14 +237,20 @@ def bomb(size):
 
 LIST = b"\x80\x02](" + b"K\x01" * 1000 + b"eq\x00"  # a remembered list of a thousand
 GREEDY = {
-    "a text of 2^62 bytes": b"\x80\x04\x8d" + struct.pack("<Q", 2**62) + b"x.", "a number of 2^31 bytes": b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1) + b"x.",
-    "bytes of 2^60": b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b"x.", "a byte array of 2^40": b"\x80\x02cbuiltins\nbytearray\n\x8a\x06" + struct.pack("<Q", 2**40)[:6] + b"\x85R.",
-    "a tensor of 2^40 elements": expanded((2**20, 2**20), (0, 0)), "a tensor beyond its storage": expanded((100,), (1,)), "an offset beyond": expanded((1,), (1,), 1, 10**9),
+    "a text of 2^62 bytes": b"\x80\x04\x8d" + struct.pack("<Q", 2**62) + b"x.",
+    "a number of 2^31 bytes": b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1) + b"x.",
+    "bytes of 2^60": b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b"x.",
+    "a byte array of 2^40": b"\x80\x02cbuiltins\nbytearray\n\x8a\x06" + struct.pack("<Q", 2**40)[:6] + b"\x85R.",
+    "a tensor of 2^40 elements": expanded((2**20, 2**20), (0, 0)),
+    "a tensor beyond its storage": expanded((100,), (1,)), "an offset beyond": expanded((1,), (1,), 1, 10**9),
     "a negative stride": expanded((2,), (-1,), 4, 3), "a negative size": expanded((-1,), (1,)), "an overflowing size": expanded((2**63, 2**63), (0, 0)),
-    "an archive that unpacks": bomb(10**6), "one list copied a thousand times": LIST + b"".join(b"cbuiltins\nset\nh\x00\x85R0" for _ in range(1000)) + b".",
+    "an archive that unpacks": bomb(10**6),
+    "one list copied a thousand times": LIST + b"".join(b"cbuiltins\nset\nh\x00\x85R0" for _ in range(1000)) + b".",
     "one list in a thousand dicts": b"\x80\x02](" + b"K\x01K\x01\x86" * 1000 + b"eq\x00" + b"ccollections\nOrderedDict\nh\x00\x85R0" * 1000 + b".",
-    "an array of 2^40": b"\x80\x02cnumpy.core.numeric\n_frombuffer\n(\x8c\x01xcnumpy\ndtype\n\x8c\x02f8\x85R\x8a\x06" + struct.pack("<Q", 2**40)[:6] + b"\x85\x8c\x01CtR.",
-    "a deep key": b"\x80\x02})" + b"\x85" * 200_000 + b"K\x01s.", "an array of objects": b"\x80\x02cnumpy.core.numeric\n_frombuffer\n(\x8c\x08xxxxxxxxcnumpy\ndtype\n\x8c\x02O8\x85RK\x01\x85\x8c\x01CtR.",
+    "an array of 2^40": b"\x80\x02cnumpy.core.numeric\n_frombuffer\n(\x8c\x01xcnumpy\ndtype\n\x8c\x02f8\x85R\x8a\x06"
+    + struct.pack("<Q", 2**40)[:6] + b"\x85\x8c\x01CtR.",
+    "a deep key": b"\x80\x02})" + b"\x85" * 200_000 + b"K\x01s.",
+    "an array of objects": b"\x80\x02cnumpy.core.numeric\n_frombuffer\n(\x8c\x08xxxxxxxxcnumpy\ndtype\n\x8c\x02O8\x85RK\x01\x85\x8c\x01CtR.",
 }  # fmt: skip
 
 
@@ -330,5 +337,6 @@ def test_a_torchscript_program_is_refused(tmp_path):
 
 def test_reading_needs_no_torch(tmp_path):
     torch.save({"w": torch.ones(2)}, tmp_path / "a.pt")
-    code = f"import sys; from pathlib import Path; from flowmm.models.unpickle import read; print(read(Path({str(tmp_path / 'a.pt')!r}))['w'].shape, 'torch' in sys.modules)"
+    code = "import sys; from pathlib import Path; from flowmm.models.unpickle import read; "
+    code += f"print(read(Path({str(tmp_path / 'a.pt')!r}))['w'].shape, 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "(2,) False"
