@@ -88,8 +88,7 @@ class Converted:
     @property
     def source(self) -> str:
         """What to give as `--model`: the folder of a model, or the single checkpoint."""
-        whole = any((self.folder / name).is_file() for name in ("config.json", "model_index.json"))
-        return str(self.folder if whole or len(self.written) != 1 else self.written[0])
+        return str(snapshots.given(self.folder))
 
 
 def convert(source: str | Path, out: Path | None = None, report: Report = lambda line: None) -> Converted:

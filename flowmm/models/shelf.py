@@ -36,7 +36,7 @@ class Entry:
 def entries() -> list[Entry]:
     """Every model that is here."""
     embedded = [_entry(f"zoo:{card.parent.name}", "embedded", card.parent) for card in sorted(zoo.WEIGHTS.glob("*/flowmm.json"))]
-    return [*embedded, *_pulled(), *(_entry(str(_given(one)), "converted", one) for one in _converted()), *_cached()]
+    return [*embedded, *_pulled(), *(_entry(str(snapshots.given(one)), "converted", one) for one in _converted()), *_cached()]
 
 
 def removal(name: str) -> list[Path]:
@@ -125,9 +125,3 @@ def _cached() -> Iterator[Entry]:
 
 def _converted() -> list[Path]:
     return sorted(one for one in (snapshots.models() / "converted").glob("*") if one.is_dir() and not one.name.startswith("."))
-
-
-def _given(folder: Path) -> Path:
-    """The folder of a model, or the one checkpoint in it."""
-    files = sorted(folder.glob("*.safetensors"))
-    return files[0] if len(files) == 1 and not class_of(folder) else folder

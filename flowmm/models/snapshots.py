@@ -73,8 +73,18 @@ def parse(name: str) -> Repo:
 
 
 def resolve(name: str) -> Path:
-    """The folder of `hf:org/repo` or `hf:org/repo@revision`. Raises SourceError that says what to type when it is not here."""
-    return find(name).folder
+    """The folder of `hf:org/repo` or `hf:org/repo@revision`, or the one checkpoint in it.
+
+    Raises SourceError that says what to type when it is not here.
+    """
+    return given(find(name).folder)
+
+
+def given(folder: Path) -> Path:
+    """What to open of a folder: itself, or its single .safetensors file where it has no config."""
+    files = sorted(folder.glob("*.safetensors"))
+    has_config = any((folder / name).is_file() for name in ("model_index.json", "config.json"))
+    return files[0] if len(files) == 1 and not has_config else folder
 
 
 def find(name: str) -> Snapshot:

@@ -67,6 +67,12 @@ def test_what_was_pulled_is_used_without_the_hub(hub):
     assert open_source("hf:org/clip").cls == "CLIPModel"
 
 
+def test_a_repository_of_one_checkpoint_is_that_file(hub):
+    hub.add("org/ckpt", {"sd_v1.5.safetensors": WEIGHTS, "README.md": b"x"})
+    folder = pull("org/ckpt")
+    assert snapshots.resolve("hf:org/ckpt") == folder / "sd_v1.5.safetensors"
+
+
 def test_pulling_again_downloads_nothing(hub):
     hub.add("org/clip", FILES)
     pull("org/clip")
