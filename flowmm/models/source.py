@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import importlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import zoo
 from . import fingerprints, snapshots
+from .selection import PICKLED
 from .weights import SourceError, Weights, find_weights
 
 if TYPE_CHECKING:  # imported by name; said here so that they are part of the code of every node that loads a model
@@ -148,13 +150,17 @@ _ROLE_OF = {"Tokenizer": "Tokenizer", "ImageProcessor": "Processor", "NoiseSched
 
 @dataclass(frozen=True)
 class Source:
-    """name: as a person gave it. cls: the pipeline's or model's class. components: by name. card: its flowmm.json."""
+    """name: as a person gave it. cls: the pipeline's or model's class. components: by name. card: its flowmm.json.
+
+    options: what a pipeline's model_index.json says beside its components.
+    """
 
     name: str
     folder: Path
     cls: str
     components: dict[str, Component]
     card: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, int | float | bool | str]:
@@ -214,6 +220,8 @@ def open_source(name: str) -> Source:
         found = importlib.import_module(module).recognise(name, folder, card)
         if found is not None:
             return found
+    if folder.suffix in PICKLED and folder.is_file():
+        raise SourceError(f"`{folder.name}` is a pickle, which can run code and is not loaded; `flowmm models convert {name}` makes safetensors of it, once")
     if folder.is_file():
         raise SourceError(f"`{folder.name}` is a single file of a kind flowmm does not know; give the folder of a diffusers or transformers model")
     if (folder / "config.json").is_file():
@@ -253,7 +261,12 @@ def _pipeline(name: str, folder: Path, card: dict) -> Source:
         if Path(part).name != part:
             raise SourceError(f"`{name}`: model_index.json is damaged; download it again")
         components[part] = Component(name, part, entry[1], folder / part)
-    return Source(name, folder, str(index.get("_class_name", "pipeline")), components, card)
+    return Source(name, folder, str(index.get("_class_name", "pipeline")), components, card, scalars(index))
+
+
+def scalars(index: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model_index.json says beside its components."""
+    return {name: value for name, value in index.items() if not name.startswith("_") and isinstance(value, (bool, int, float, str))}
 
 
 def _model(name: str, folder: Path, card: dict) -> Source:

@@ -60,14 +60,17 @@ def find_weights(folder: Path, what: str) -> Weights:
         elif index.is_file():
             found = Weights(_shards(index, what))
         else:
+            indices = sorted(folder.glob(f"{stem}.safetensors.index.*.json"))
             variants = sorted(path for path in folder.glob(f"{stem}.*.safetensors"))
-            if variants:
+            if indices:
+                found = Weights(_shards(indices[0], what), indices[0].name.split(".")[-2])
+            elif variants:
                 found = Weights(variants[:1], variants[0].name.split(".")[-2])
         if found is not None:
             break
     if found is None:
         if any(path for pattern in PICKLES for path in folder.glob(pattern)):
-            raise SourceError(f"{what} has pickled weights only; pickles can run code and are not loaded: save it as safetensors first")
+            raise SourceError(f"{what} has pickled weights only; pickles can run code and are not loaded; `flowmm models convert {folder}` makes safetensors of them, once")
         raise SourceError(f"{what} has no weights (no .safetensors file): download it again")
     for path in found.files:
         header(path, what)

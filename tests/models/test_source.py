@@ -75,9 +75,14 @@ def test_a_name_that_is_no_source_is_refused_with_what_to_do(name, words):
 
 
 def test_other_files_and_folders_are_no_models(tmp_path):
-    (tmp_path / "weights.safetensors").write_bytes(b"")
-    with pytest.raises(SourceError, match="`weights.safetensors` is a single file of a kind flowmm does not know"):
-        open_source(str(tmp_path / "weights.safetensors"))
+    for name, words in (
+        ("empty.safetensors", "empty.safetensors is cut short or damaged; download it again"),
+        ("weights.gguf", "`weights.gguf` is a single file of a kind flowmm does not know"),
+        ("model.ckpt", "`model.ckpt` is a pickle, which can run code and is not loaded; `flowmm models convert"),
+    ):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(SourceError, match=words):
+            open_source(str(tmp_path / name))
     with pytest.raises(SourceError, match="is no model: the folder has neither"):
         open_source(str(tmp_path))
 
@@ -223,3 +228,16 @@ def test_a_variant_is_found_where_the_plain_names_are_missing(clip_folder):
     from flowmm.nodes import clip
 
     assert clip.logit_scale(clip.load(str(clip_folder)).model).value > 1
+
+
+def test_a_variant_in_several_shards_is_found_too(clip_folder):
+    from transformers import CLIPModel
+
+    model = CLIPModel.from_pretrained(clip_folder)
+    (clip_folder / "model.safetensors").unlink()
+    model.save_pretrained(clip_folder, variant="fp16", max_shard_size="60KB")
+    weights = open_source(str(clip_folder)).component("").weights
+    assert weights.variant == "fp16" and len(weights.files) > 1
+    from flowmm.nodes import clip
+
+    assert clip.logit_scale(clip.load(str(clip_folder)).model).value == model.logit_scale.exp()
