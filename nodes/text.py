@@ -131,6 +131,17 @@ def _(known: Known) -> Fact:
     return Fact((known.batch("text"),))
 
 
+@node(version=1, title={"en": "Text is empty", "zh": "文本是否为空"}, tags=("text",))
+def is_empty(text: Text) -> bool:
+    """Whether nothing is written: what a switch asks.
+
+    text: B strings; returns true if each is empty or blank.
+
+    Reference: Python str.strip.
+    """
+    return not any(line.strip() for line in text)
+
+
 def _repeated(text: Text, count: int, name: str) -> tuple[str, ...]:
     if len(text) == count:
         return text.lines

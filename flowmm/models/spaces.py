@@ -19,19 +19,24 @@ def vocabulary(size: int, tokenizer: Component) -> Space:
     return Space.of("vocabulary", {"tokenizer": tokenizer.fingerprint}, size=size)
 
 
-def encoder(model: Component, family: str, width: int) -> Space:
-    """E: the space of an encoder's vectors; other weights of the same width are allowed, and warned about."""
-    return Space.of("encoder", {"weights": model.fingerprint}, family=family, width=width)
+def encoder(model: Component, family: str, width: int, **more: int) -> Space:
+    """E: the space of an encoder's vectors; other weights of the same width are allowed, and warned about. more: such as its patch."""
+    return Space.of("encoder", {"weights": model.fingerprint}, family=family, width=width, **more)
 
 
-def conditioning(family: str, width: int) -> Space:
-    """C: what a denoiser attends to."""
-    return Space.of("conditioning", family=family, width=width)
+def conditioning(family: str, width: int, pooled: int = 0) -> Space:
+    """C: what a denoiser attends to. pooled: the width of what it is told of the prompt as a whole, where it is."""
+    return Space.of("conditioning", family=family, width=width, **({"pooled": pooled} if pooled else {}))
 
 
 def classes(count: int) -> Space:
     """C of a class-conditional denoiser: how many classes it tells apart."""
     return Space.of("conditioning", family="class", classes=count)
+
+
+def no_codes() -> Space:
+    """K of a language model that draws no pictures."""
+    return Space.of("codebook", size=0)
 
 
 def latent(autoencoder: Component) -> Space:
@@ -71,9 +76,9 @@ def prediction(schedule: Component) -> Space:
     )  # fmt: skip
 
 
-def context_length(encoder: Component, tokenizer: Component, within: str = "") -> int:
-    """Tokens a text is cut to: the positions its encoder has, or fewer if the tokenizer says so."""
-    positions = number(encoder, "max_position_embeddings", 77, within)
+def context_length(encoder: Component, tokenizer: Component, within: str = "", default: int = 77) -> int:
+    """Tokens a text is cut to: the positions its encoder has (`default` where its config is silent), or fewer if the tokenizer says so."""
+    positions = number(encoder, "max_position_embeddings", default, within)
     stated = tokenizer.config.get("model_max_length")
     return int(stated) if isinstance(stated, (int, float)) and 1 <= stated < positions else positions
 

@@ -39,7 +39,7 @@ class Kandinsky(Guided):
         return "variance_type" in own and self.stepper.config.variance_type in LEARNED
 
 
-class Prior(Guided):
+class PriorNetwork(Guided):
     """diffusers' PriorTransformer, told the text's vector, its tokens' and which of them count."""
 
     def prompt(self, positive: Conditioning, negative: Conditioning | None) -> None:
