@@ -15,8 +15,8 @@ from flowmm.sockets import Seed, Text
 
 LABELS = ["golden retriever", "white shark", "999"]
 IDS = [207, 2, 999]
-# The pipeline multiplies latents by 1 / 0.18215, we divide by 0.18215 as every other pipeline does: one unit in the last place.
-PIXELS = 1e-5
+# The pipeline multiplies latents by 1 / 0.18215, we divide by 0.18215 as the other pipelines do: measured 5e-7.
+PIXELS = 5e-6
 SCALING = ("euler", "euler_ancestral", "heun", "dpm2", "dpm2_ancestral")
 
 
@@ -129,12 +129,12 @@ def test_in_bfloat16_too(folders, half):
     pipeline = tiny_dit.pipeline(folders["512"], torch.bfloat16)
     expected, pictures = refer(pipeline, IDS)
     assert latents.dtype == torch.bfloat16 and torch.equal(latents, expected)
-    # In bfloat16 the other division is one unit of 2⁻⁸ in the latents, and grows through the decoder; bounded by the mean.
-    assert np.abs(pixels - pictures).mean() < 0.02 < pixels.std()
+    # Rounded to bfloat16 the division hardly ever differs from the product; where it does, a few pixels would.
+    assert np.abs(pixels - pictures).mean() < 1e-3 < pixels.std()
 
 
 def test_a_picture_alone_is_the_one_in_company_within_rounding(folders, runtime):
-    """Batched arithmetic rounds differently: allowed 1e-5 of the largest value."""
+    """Batched arithmetic rounds differently; the bound is that of the other denoisers."""
     together, _ = paint(folders["256"], runtime, LABELS)
     for i, label in enumerate(LABELS):
         alone, _ = paint(folders["256"], runtime, label, seed=7 + i)
