@@ -17,7 +17,7 @@ class Recipe(NamedTuple):
     shipped: str
 
 
-RECIPES = {"codec": Recipe(24, "sd/vae"), "sd": Recipe(90, "sd"), "clip": Recipe(36, "clip"), "dit": Recipe(24, "dit"), "vq": Recipe(6, "vq"), "vit": Recipe(8, "vit")}
+RECIPES = {"codec": Recipe(24, "sd/vae"), "sd": Recipe(90, "sd"), "clip": Recipe(36, "clip"), "dit": Recipe(24, "dit"), "vq": Recipe(6, "vq"), "vit": Recipe(20, "vit"), "dalle1": Recipe(45, "dalle1")}
 
 
 def recipe(name: str) -> ModuleType:
