@@ -4,7 +4,10 @@ import tiny
 import torch
 
 WIDTH = 32  # of embeddings
-VISION = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 24, "patch_size": 8, "projection_dim": WIDTH}
+VISION = {
+    "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 24, "patch_size": 8,
+    "projection_dim": WIDTH,
+}  # fmt: skip
 
 
 def prior(seed=0):
