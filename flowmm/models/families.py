@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # imported by name; said here so that their versions are part
     import diffusers  # noqa: F401
     import transformers  # noqa: F401
 
+    from . import dvae, unitoken, vit  # noqa: F401
+
 # family: the library's class, or a function of (component, dtype) that makes the module. Tokenizers and image processors have
 # entries of their own; a tokenizer without one is what its folder says.
 # Image processors are named by their Pillow class, since the plain names need torchvision; the arithmetic is the same.
@@ -24,12 +26,33 @@ FAMILIES: dict[str, str] = {
     "clip_text_projected": "transformers:CLIPTextModelWithProjection",
     "clip tokenizer": "transformers:CLIPTokenizer",
     "clip processor": "transformers:CLIPImageProcessorPil",
+    "clip_vision": "transformers:CLIPVisionModel",
+    "vit": "transformers:ViTForImageClassification",
+    "vit_base": "flowmm.models.vit:plain",
+    "vit processor": "transformers:ViTImageProcessorPil",
+    "deit processor": "transformers:DeiTImageProcessorPil",
+    "blip": "transformers:BlipForConditionalGeneration",
+    "blip_vqa": "transformers:BlipForQuestionAnswering",
+    "blip_match": "transformers:BlipForImageTextRetrieval",
+    "blip2": "transformers:Blip2ForConditionalGeneration",
+    "blip2_match": "transformers:Blip2ForImageTextRetrieval",
+    "blip processor": "transformers:BlipImageProcessorPil",
+    "janus": "transformers:JanusForConditionalGeneration",
+    "janus processor": "transformers:JanusImageProcessorPil",
     "unet": "diffusers:UNet2DConditionModel",
     "autoencoder_kl": "diffusers:AutoencoderKL",
+    "unet_edit": "diffusers:UNet2DConditionModel",
+    "controlnet": "diffusers:ControlNetModel",
     "dit": "diffusers:DiTTransformer2DModel",
     "kandinsky": "diffusers:UNet2DConditionModel",
     "kandinsky_prior": "diffusers:PriorTransformer",
     "movq": "diffusers:VQModel",
+    "dalle": "transformers:AutoModelForCausalLM",
+    "dvae": "flowmm.models.dvae:DVAE",
+    "vq": "diffusers:VQModel",
+    "unitoken": "flowmm.models.unitoken:network",
+    "unitoken tokenizer": "transformers:PreTrainedTokenizerFast",
+    "unitoken processor": "transformers:SiglipImageProcessorPil",
     "clip_vision_projected": "transformers:CLIPVisionModelWithProjection",
 }
 

@@ -34,6 +34,11 @@ def classes(count: int) -> Space:
     return Space.of("conditioning", family="class", classes=count)
 
 
+def codebook(part: Component, size: int, width: int, factor: int) -> Space:
+    """K: how many codes there are, numbers in each, pixels along a code's side; other weights of the same kind are allowed, and warned about."""
+    return Space.of("codebook", {"weights": part.fingerprint}, size=size, width=width, factor=factor)
+
+
 def no_codes() -> Space:
     """K of a language model that draws no pictures."""
     return Space.of("codebook", size=0)

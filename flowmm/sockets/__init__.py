@@ -7,6 +7,7 @@ from .handles import (
     ClassNames,
     Codebook,
     ContrastiveModel,
+    ControlNet,
     Denoiser,
     Handle,
     ImageEncoder,
@@ -14,6 +15,7 @@ from .handles import (
     LanguageModel,
     NoiseSchedule,
     Prior,
+    Scorer,
     TextEncoder,
     Tokenizer,
 )
@@ -21,16 +23,22 @@ from .images import Image, Mask
 from .spaces import Space
 from .value import SOCKETS, C, E, K, NotAccepted, P, S, T, V, Value, X, socket
 from .values import (
+    Attention,
     Codes,
     Conditioning,
     Constraint,
+    Control,
     Embedding,
+    Extra,
+    FeatureMap,
+    HeatMap,
     Hidden,
     Labels,
     Latent,
     Logits,
     LogitScale,
     Pixels,
+    Posterior,
     Prompt,
     Score,
     Seed,
@@ -40,8 +48,8 @@ from .values import (
 from .widgets import Between, Help, ModelSource, Multiline
 
 __all__ = [
-    "Autoencoder", "Between", "C", "Classifier", "ClassNames", "Codebook", "Codes", "Conditioning", "Constraint", "ContrastiveModel", "Denoiser",
-    "E", "Embedding", "Fact", "Handle", "Help", "Hidden", "Image", "ImageEncoder", "ImageProcessor", "K", "Known", "Labels", "LanguageModel",
-    "Latent", "Logits", "LogitScale", "Mask", "ModelSource", "Multiline", "NoiseSchedule", "NotAccepted", "P", "Pixels", "Prior", "Prompt", "S",
-    "Score", "Seed", "socket", "SOCKETS", "Space", "T", "Text", "TextEncoder", "Tokenizer", "Tokens", "V", "Value", "X",
+    "Attention", "Autoencoder", "Between", "C", "Classifier", "ClassNames", "Codebook", "Codes", "Conditioning", "Constraint", "ContrastiveModel", "Control", "ControlNet", "Denoiser",
+    "E", "Embedding", "Extra", "Fact", "FeatureMap", "Handle", "HeatMap", "Help", "Hidden", "Image", "ImageEncoder", "ImageProcessor", "K", "Known", "Labels", "LanguageModel",
+    "Latent", "Logits", "LogitScale", "Mask", "ModelSource", "Multiline", "NoiseSchedule", "NotAccepted", "P", "Pixels", "Posterior", "Prior", "Prompt", "S",
+    "Score", "Scorer", "Seed", "socket", "SOCKETS", "Space", "T", "Text", "TextEncoder", "Tokenizer", "Tokens", "V", "Value", "X",
 ]  # fmt: skip

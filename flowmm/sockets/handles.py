@@ -113,6 +113,13 @@ class ClassNames(Handle, Generic[C]):
 
 
 @handle
+class ControlNet(Handle, Generic[C]):
+    """Steers a denoiser told C along a picture: outlines, depth, poses."""
+
+    colour = "#45818e"
+
+
+@handle
 class NoiseSchedule(Handle, Generic[P]):
     """How noise is added and removed: a scheduler's configuration."""
 
@@ -146,3 +153,10 @@ class Classifier(Handle, Generic[E]):
     """Pixels in the form of space E to class logits."""
 
     colour = "#ffd966"
+
+
+@handle
+class Scorer(Handle, Generic[V, E]):
+    """Says how well texts of V fit pictures seen through E."""
+
+    colour = "#ff9900"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any, Generic
 
 from .images import Image, Mask
-from .value import C, E, K, NotAccepted, S, V, Value, socket
+from .value import C, E, K, NotAccepted, S, V, Value, X, socket
 
 __all__ = [
-    "Codes", "Conditioning", "Constraint", "Embedding", "Hidden", "Image", "Labels", "Latent", "Logits", "LogitScale", "Mask",
-    "Pixels", "Prompt", "Score", "Seed", "Text", "Tokens",
+    "Attention", "Codes", "Conditioning", "Constraint", "Control", "Embedding", "Extra", "FeatureMap", "HeatMap", "Hidden", "Image", "Labels", "Latent", "Logits", "LogitScale", "Mask",
+    "Pixels", "Posterior", "Prompt", "Score", "Seed", "Text", "Tokens",
 ]  # fmt: skip
 
 LARGEST_SEED = 2**53 - 1  # the largest integer JavaScript keeps exactly
@@ -69,9 +69,16 @@ class Seed(Value):
 
 @socket
 class Pixels(Value, Generic[E]):
-    """Pictures as an encoder wants them: float [B, 3, H, W], resized and normalised."""
+    """Pictures as an encoder wants them: float [B, 3, H, W], resized and normalised.
+
+    Where a family sees more: coded: float [B, 3, h, w] in 0…1, what its codebook reads; tiles: float [T, 3, H, W], finer cuts
+    of all pictures, one picture after another; sizes: int64 [B, 2], height and width of the pictures that were cut.
+    """
 
     values: Any
+    coded: Any = None
+    tiles: Any = None
+    sizes: Any = None
     colour = "#3d85c6"
 
 
@@ -90,19 +97,21 @@ class Prompt(Value, Generic[V, E]):
 
     features: float [B, N, D], what the pictures say in space E: read where ids hold the picture placeholder, or attended
     to, as the model's family has it; None without a picture. codes: pictures as ids, where a family reads them so too.
+    begun: how many of each row's last ids are already the beginning of the text that follows; empty where none is.
     """
 
     ids: Any
     mask: Any
     features: Any = None
     codes: Any = None
+    begun: tuple[int, ...] = ()
     colour = "#e06666"
 
 
 @socket
 class Constraint(Value, Generic[V]):
     """What a language model may write. forced: ids of the first positions, -1 where it is free. allowed: the only ids
-    it may choose where it is free, all if empty. banned: ids it never writes."""
+    it may choose where it is free, besides those that end a text; all if empty. banned: ids it never writes."""
 
     forced: tuple[int, ...] = ()
     allowed: tuple[int, ...] = ()
@@ -112,7 +121,21 @@ class Constraint(Value, Generic[V]):
 
 @socket
 class Hidden(Value, Generic[E]):
-    """One vector a token or patch: [B, L, D]."""
+    """One vector a token or patch: [B, L, D].
+
+    mask: int64 [B, L], 1 where a vector counts; None where all do. codes: int64 [B, h, w], the same pictures as entries of a
+    codebook, where a family reads them so too.
+    """
+
+    values: Any
+    mask: Any = None
+    codes: Any = None
+    colour = "#8e7cc3"
+
+
+@socket
+class FeatureMap(Value, Generic[E]):
+    """One vector a place of a picture: [B, D, rows, columns]."""
 
     values: Any
     colour = "#8e7cc3"
@@ -153,6 +176,45 @@ class Latent(Value, Generic[S]):
 
     values: Any
     colour = "#cc0066"
+
+
+@socket
+class Posterior(Latent[S], Generic[S]):
+    """What an encoder says of pictures: a Gaussian round each of their latents. values: its mode, scaled like every latent.
+
+    mean, std: [B, C, h, w], as the encoder says them; a sample of them less `shift` times `scale` is a latent. A sampler
+    draws it anew for each item, so that one encoding serves every seed.
+    """
+
+    mean: Any
+    std: Any
+    scale: float
+    shift: float = 0.0
+    colour = "#cc0066"
+
+
+@socket
+class Extra(Value, Generic[S, X]):
+    """What a denoiser of X extra input channels sees beside the noise. latent: the picture to edit, or what is left of it
+    under the mask; mask: float [B, 1, h, w], 1 where it is to be painted, None where the whole picture is edited."""
+
+    latent: Any
+    mask: Any = None
+    colour = "#741b47"
+
+
+@socket
+class Control(Value, Generic[C]):
+    """What a ControlNet adds to a denoiser told C. hint: the picture it follows, an Image; strength: 1 as it was trained;
+    start, end: the part of the steps it acts in, 0…1; guess: it acts on the conditional half alone, and ever weaker."""
+
+    model: Any
+    hint: Any
+    strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    guess: bool = False
+    colour = "#45818e"
 
 
 @socket
@@ -199,6 +261,31 @@ class Score(Value):
         from .html import score_table
 
         return score_table(self)
+
+
+@socket
+class Attention(Value):
+    """What heeds what inside an encoder: float32 [B, layers, heads, N, N], each row summing to 1, the class token before the
+    patches. grid: rows and columns of the patches, rows · columns = N - 1."""
+
+    maps: Any
+    grid: tuple[int, int]
+    host = ("maps",)
+    colour = "#76a5af"
+
+
+@socket
+class HeatMap(Value):
+    """How much each place of a picture counts: float32 [B, rows, columns], 0 or more."""
+
+    values: Any
+    host = ("values",)
+    colour = "#e06666"
+
+    def _repr_html_(self) -> str:
+        from .html import heat_pictures
+
+        return heat_pictures(self)
 
 
 def numbered(count: int) -> tuple[str, ...]:

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
+from typing import TYPE_CHECKING
 
 from flowmm.models.source import Source, SourceError
 from flowmm.sockets import Handle
 
 from .base import Family, Writer
 
+if TYPE_CHECKING:  # imported by name; said here so that their code is part of keys
+    from . import blip, blip2, dalle, janus, unitoken, vit  # noqa: F401
+
 __all__ = ["Family", "Writer", "family_of", "opened"]
 
 # Modules with FAMILIES, a tuple of instances. Each also has its line under TYPE_CHECKING, so that its code is part of keys.
-MODULES = ()
+MODULES = ("blip", "blip2", "dalle", "janus", "unitoken", "vit")
 
 
 def family_of(handle: Handle) -> Family:

@@ -41,7 +41,7 @@ def write(
     rows = len(logits) // 2 if guided else len(logits)
     written = torch.empty(rows, most, dtype=torch.int64)
     ended = torch.zeros(rows, dtype=torch.bool)
-    keep, mask = _processors(choice), _mask(constraint, logits)
+    keep, mask = _processors(choice), _mask(constraint, stops, logits)
     for position in range(most):
         context.progress(position, most, preview(written[:, :position]) if preview else None)
         must = _forced(constraint, forced, position)
@@ -85,7 +85,7 @@ def _guided(logits: Any, choice: Choice) -> Any:
     return scores
 
 
-def _mask(constraint: Constraint | None, like: Any) -> Any:
+def _mask(constraint: Constraint | None, stops: tuple[int, ...], like: Any) -> Any:
     """[N] to add to scores: -∞ for what may never be written; None where all may. Raises ValueError when nothing is left."""
     if constraint is None or not (constraint.allowed or constraint.banned):
         return None
@@ -93,7 +93,7 @@ def _mask(constraint: Constraint | None, like: Any) -> Any:
 
     mask = torch.zeros(like.shape[-1])
     if constraint.allowed:
-        mask = torch.full_like(mask, -torch.inf).index_fill(0, torch.tensor(constraint.allowed), 0.0)
+        mask = torch.full_like(mask, -torch.inf).index_fill(0, torch.tensor(constraint.allowed + stops), 0.0)
     if constraint.banned:
         mask = mask.index_fill(0, torch.tensor(constraint.banned), -torch.inf)
     if mask.isinf().all():

@@ -46,7 +46,7 @@ def constrain(
 ) -> Constraint[V]:
     """Which tokens a text may be made of, and how it begins.
 
-    allowed: strings whose tokens alone may be written, with those that end a text; banned: strings whose tokens may never
+    allowed: strings whose tokens alone may be written, besides those that end a text; banned: strings whose tokens may never
     be. Returns a constraint for `sample_text`.
 
     Reference: transformers' SuppressTokensLogitsProcessor, prefix_allowed_tokens_fn and forced decoder ids.
@@ -55,6 +55,4 @@ def constrain(
         first, allow, ban = (
             [words(line, add_special_tokens=False).input_ids for line in lines] for lines in ((begins,), allowed or (), banned or ())
         )
-        ends = {i for i in (words.eos_token_id, words.sep_token_id) if i is not None} if allow else set()
-        unique = (tuple(sorted({i for line in lines for i in line} | more)) for lines, more in ((allow, ends), (ban, set())))
-        return Constraint(tuple(first[0]), *unique)
+        return Constraint(tuple(first[0]), *(tuple(sorted({i for line in lines for i in line})) for lines in (allow, ban)))

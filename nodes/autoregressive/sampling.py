@@ -19,7 +19,7 @@ TopP = Annotated[float | None, Between(0, 1), Help("Only the likeliest that toge
 
 
 class Written(NamedTuple, Generic[V]):
-    """text: without special tokens.
+    """text: without special tokens, with the beginning that was given.
 
     tokens: what was written, int64 [B, L], the prompt not counted; the mask is 0 after a row's end.
     """
@@ -60,12 +60,15 @@ def sample_text(
     with using(context, model) as module, using(context, tokenizer) as words:
         writer = family_of(model).writer(module, model)
 
+        begun = [row[len(row) - count :] for row, count in zip(prompt.ids.tolist(), prompt.begun or [0] * len(prompt.ids))]
+
         def told(ids: Any) -> Text:
-            return Text(tuple(line.strip() for line in words.batch_decode(ids, skip_special_tokens=True)))
+            rows = [start + row.tolist() for start, row in zip(begun, ids)]
+            return Text(tuple(line.strip() for line in words.batch_decode(rows, skip_special_tokens=True)))
 
         ids = write(
             lambda: writer.begin([prompt]), writer.step, choice, context.generators(seed.value if seed else 0, len(prompt.ids)), context,
-            most=most or setting("tokens", 64), least=least, stops=writer.stops, constraint=constraint, preview=lambda ids: lambda: told(ids),
+            most=writer.most(prompt, most or setting("tokens", 64)), least=least, stops=writer.stops, constraint=constraint, preview=lambda ids: lambda: told(ids),
         )  # fmt: skip
         mask = _until(ids, writer.stops)
         return Written(told([row[kept.bool()] for row, kept in zip(ids, mask)]), Tokens(ids, mask))
