@@ -231,7 +231,7 @@ def _mismatch(checked: Checked, i: int, port: Port, link: Link, conflict: Confli
 
 
 def _read_spaces(checked: Checked, i: int, spec: NodeSpec, given: Mapping[str, Any], folder: Folder | None) -> None:
-    """Ask a loader's rule what its config files say, and bind the node's variables to it."""
+    """Ask a node's rule what its config files or the inputs left open say, and bind its variables to it."""
     values = plain_values(checked, i, given, folder)
     try:
         spaces = spec.spaces(values)
@@ -243,10 +243,22 @@ def _read_spaces(checked: Checked, i: int, spec: NodeSpec, given: Mapping[str, A
         labels.setdefault(declared.label, mine)
     for label, variable in labels.items():
         if label in spaces:
-            checked.bindings.unify(spaces[label], variable, None)
-        elif label in SPACES:
+            conflict = checked.bindings.unify(spaces[label], variable, None)
+            if conflict is not None:
+                checked.problems.append(_unfit(checked, i, label, conflict))
+        elif label in SPACES and spec.makes_handles and checked.bindings.find(variable) is variable:  # else another node is to say it
             message = f"{variable.label} is not known before the model is here"
             checked.problems.append(Problem("unknown-space", message, checked.wiring.names[i], level="unknown"))
+
+
+def _unfit(checked: Checked, i: int, label: str, conflict: Conflict) -> Problem:
+    """What is wired to a node does not fit with what it says of itself."""
+    link, _, port = conflict.origin or (None, i, "")
+    name, what = checked.wiring.names[i], SPACES.get(label, label)
+    source = f"`{checked.wiring.names[link.producer]}.{link.output}`" if link else "what is wired to it"
+    message = f"{source} has {what} {conflict.expected}, but `{name}`, wired as it is, has {conflict.got}: {conflict.reason}"
+    return Problem("type-mismatch", message, name, port, str(conflict.expected), str(conflict.got),
+                   "Wire the inputs that were left open, or take another model.")  # fmt: skip
 
 
 def pairs(checked: Checked, i: int) -> Iterator[tuple[Var, Var]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import fingerprints
-from .source import CONFIGS, Component, Source, SourceError, read_json
+from .source import CONFIGS, Component, Source, SourceError, read_json, scalars
 from .weights import Weights, header
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
@@ -130,4 +130,4 @@ def recognise(name: str, path: Path, card: dict) -> Source | None:
     entries = {part: entry[1] for part, entry in index.items() if isinstance(entry, list) and not part.startswith("_")}
     components = {part: Part(name, part, cls, path) for part, cls in entries.items()}
     card = card or (read_json(root / "flowmm.json", name) if (root / "flowmm.json").is_file() else {})
-    return Source(name, path, str(index["_class_name"]), components, card)
+    return Source(name, path, str(index["_class_name"]), components, card, scalars(index))

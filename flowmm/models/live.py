@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .source import Component, Source, SourceError
+from .source import Component, Source, SourceError, scalars
 from .weights import Weights
 
 PREFIX = "live:"
 _names: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 _things: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-_parts: dict[str, tuple[str, dict[str, str]]] = {}  # by source: its class, and the number of each part
+_parts: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {}  # by source: its class, the number of each part, its options
 _count = itertools.count(1)
 
 
@@ -29,7 +29,8 @@ def name(thing: Any) -> str:
     parts = _components(thing)
     found = "+".join(_name(parts[key]) for key in sorted(parts))
     whole = parts.get("", thing)
-    _parts[PREFIX + found] = type(whole).__name__, {key: _name(part) for key, part in parts.items()}
+    options = scalars(thing.config) if whole is thing and isinstance(getattr(thing, "config", None), Mapping) else {}
+    _parts[PREFIX + found] = type(whole).__name__, {key: _name(part) for key, part in parts.items()}, options
     return PREFIX + found
 
 
@@ -110,14 +111,14 @@ def source(named: str) -> Source:
     """The source of a live object. Raises SourceError when it is gone."""
     if named not in _parts:
         raise SourceError(f"`{named}` is no longer in memory, or lives in another process; give the object itself")
-    cls, numbers = _parts[named]
+    cls, numbers, options = _parts[named]
     components = {}
     for key, number in numbers.items():
         thing = _things.get(number)
         if thing is None:
             raise SourceError(f"`{named}` is no longer in memory; give the object itself")
         components[key] = Part(named, key, type(thing).__name__, Path(number))
-    return Source(named, Path(named), cls, components, {})
+    return Source(named, Path(named), cls, components, {}, options)
 
 
 def recognise(name: str, path: Path, card: dict) -> Source | None:

@@ -19,7 +19,7 @@ from .selection import PICKLED
 from .weights import SourceError, Weights, find_weights
 
 if TYPE_CHECKING:  # imported by name; said here so that they are part of the code of every node that loads a model
-    from . import checkpoint, live  # noqa: F401
+    from . import checkpoint, janus_original, live, unitoken  # noqa: F401
 
 __all__ = ["Component", "Source", "SourceError", "component_of", "open_source"]
 
@@ -141,7 +141,10 @@ def layout_of(name: str) -> type[Component]:
 
 # Layouts other than the libraries' own, by name: modules with a Component subclass `Part`, whose `layout` is that name, and
 # `recognise(name, path, card)`, which gives the Source of a folder or file laid out so, and None for any other.
-LAYOUTS = {"live": "flowmm.models.live", "checkpoint": "flowmm.models.checkpoint"}
+LAYOUTS = {
+    "live": "flowmm.models.live", "unitoken": "flowmm.models.unitoken", "janus": "flowmm.models.janus_original",
+    "checkpoint": "flowmm.models.checkpoint",
+}  # fmt: skip
 
 
 # What stands in for the class name, which a handle does not carry, where the role hangs on it.

@@ -96,14 +96,13 @@ class Prompt(Value, Generic[V, E]):
     """What a language model continues. ids, mask: int64 [B, L], padded on the left.
 
     features: float [B, N, D], what the pictures say in space E: read where ids hold the picture placeholder, or attended
-    to, as the model's family has it; None without a picture. codes: pictures as ids, where a family reads them so too.
+    to, as the model's family has it; None without a picture.
     begun: how many of each row's last ids are already the beginning of the text that follows; empty where none is.
     """
 
     ids: Any
     mask: Any
     features: Any = None
-    codes: Any = None
     begun: tuple[int, ...] = ()
     colour = "#e06666"
 

@@ -1,8 +1,10 @@
-"""Diffusion: text to pictures through a denoiser, a noise schedule and an autoencoder."""
+"""Diffusion: text to pictures through a denoiser, a noise schedule and an autoencoder; pictures inpainted, edited, steered."""
 
 from .codec import decode
+from .control import control, load_control
+from .encode import encode, encode_edited, encode_masked
 from .parts import load
 from .prompt import encode_prompt
 from .sampling import sample
 
-__all__ = ["decode", "encode_prompt", "load", "sample"]
+__all__ = ["control", "decode", "encode", "encode_edited", "encode_masked", "encode_prompt", "load", "load_control", "sample"]

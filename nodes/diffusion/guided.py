@@ -9,8 +9,12 @@ class Guided:
     """Classifier-free guidance round a network; a family says how its network is called and what a prompt is to it.
 
     module: the network. stepper: the scheduler. scale: of guidance; above 1 every step is computed with and without the
-    prompt, in one batch, unconditional items first. rescale: tames contrast (Lin et al., 2023).
+    prompt, in one batch, unconditional items first. rescale: tames contrast (Lin et al., 2023). size: height and width of the
+    picture in pixels; image_scale: how closely an edited picture keeps to the one it was; for families that want them.
     """
+
+    size: tuple[int, int] = (0, 0)
+    image_scale: float = 1.5
 
     def __init__(self, module: Any, stepper: Any, scale: float, rescale: float = 0.0):
         self.module, self.stepper, self.scale, self.rescale = module, stepper, scale, rescale
@@ -28,6 +32,14 @@ class Guided:
         noisy = torch.cat([latents] * self.copies) if self.copies > 1 else latents
         prediction = self.network(self.stepper.scale_model_input(noisy, timestep), timestep, step)
         return self.guide(prediction) if self.copies > 1 else prediction
+
+    def see(self, channels: Any) -> None:
+        """Channels [B, X, h, w] beside the latent, for all steps."""
+        raise ValueError(f"a {type(self.module).__name__} sees nothing beside the latent; leave `extra` out")
+
+    def steer_by(self, nets: Any) -> None:
+        """ControlNets, for all steps."""
+        raise ValueError(f"no ControlNet can steer a {type(self.module).__name__}; leave `controls` out")
 
     def network(self, noisy: Any, timestep: Any, step: int) -> Any:
         """The network's prediction for the whole batch of copies."""

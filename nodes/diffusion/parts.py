@@ -1,4 +1,4 @@
-"""Taking a diffusers pipeline folder apart into handles."""
+"""Taking a Stable Diffusion pipeline apart into handles: 1, 2 and XL, for painting, inpainting and editing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, NamedTuple
 from flowmm.catalog import node
 from flowmm.models import spaces
 from flowmm.models.families import make
-from flowmm.models.source import Source, SourceError, open_source
+from flowmm.models.source import Component, Source, SourceError, open_source
 from flowmm.sockets import (
     Autoencoder,
     C,
@@ -26,8 +26,21 @@ from flowmm.sockets import (
     X,
 )
 
-# What diffusers' StableDiffusionPipeline does when nothing is said.
-DEFAULTS = {"steps": 50, "guidance": 7.5}
+# What the diffusers pipelines do when nothing is said.
+STABLE = {"steps": 50, "guidance": 7.5}
+XL = {"steps": 50, "guidance": 5.0}
+PIPELINES: dict[str, dict[str, Any]] = {
+    "StableDiffusionPipeline": STABLE,
+    "StableDiffusionImg2ImgPipeline": STABLE,
+    "StableDiffusionInpaintPipeline": STABLE,
+    "StableDiffusionControlNetPipeline": STABLE,
+    "StableDiffusionInstructPix2PixPipeline": {"steps": 100, "guidance": 7.5, "image_guidance": 1.5},
+    "StableDiffusionXLPipeline": XL,
+    "StableDiffusionXLImg2ImgPipeline": XL | {"guidance": 7.5},
+    "StableDiffusionXLInpaintPipeline": XL | {"guidance": 7.5},
+    "StableDiffusionXLControlNetPipeline": XL,
+}
+CLASSES = {"unet": "UNet2DConditionModel", "scheduler": "Scheduler", "vae": "AutoencoderKL"}
 
 
 class Parts(NamedTuple, Generic[V, C, S, X, P]):
@@ -51,34 +64,34 @@ class Parts(NamedTuple, Generic[V, C, S, X, P]):
 
 @node(version=1, title={"en": "Load diffusion model", "zh": "加载扩散模型"}, tags=("diffusion", "load"))
 def load(source: Annotated[str, ModelSource(), Help("zoo:NAME, or the folder of a Stable Diffusion pipeline")]) -> Parts[V, C, S, X, P]:
-    """The parts of a Stable Diffusion pipeline (1 and 2), as recipes; weights are read when a node first needs them.
+    """The parts of a Stable Diffusion pipeline (1, 2, XL), as recipes; weights are read when a node first needs them.
 
-    The source's own recommendations (steps, guidance, size) go with the denoiser. A source that is missing, incomplete
-    or of another kind is an error that says so.
+    The source's own recommendations (steps, guidance, size) go with the denoiser. The two text encoders of XL are one
+    handle. A source that is missing, incomplete or of another kind is an error that says so.
 
-    Reference: diffusers StableDiffusionPipeline.
+    Reference: diffusers StableDiffusionPipeline, StableDiffusionXLPipeline and their inpainting and editing relatives.
     """
-    found = _open(source)
-    tokenizer, encoder, denoiser, schedule, autoencoder = _components(found)
+    found = _Found(source)
+    size = {name: found.settings[name] for name in ("height", "width", "factor")}
     return Parts(
-        make(Tokenizer, tokenizer, "clip", {"length": _length(found)}),
-        make(TextEncoder, encoder, "clip_text"),
-        make(Denoiser, denoiser, "unet", _settings(found)),
-        make(NoiseSchedule, schedule, "noise_schedule"),
-        make(Autoencoder, autoencoder, "autoencoder_kl"),
+        make(Tokenizer, found.tokenizer, "+".join("clip" for _ in found.encoders), {"length": found.length}),
+        make(TextEncoder, found.encoder, "+".join(map(_family, found.encoders)), {"force_zeros": found.force_zeros}),
+        make(Denoiser, found.denoiser, "unet_edit" if found.edits else "unet", found.settings),
+        make(NoiseSchedule, found.schedule, "noise_schedule"),
+        make(Autoencoder, found.autoencoder, "autoencoder_kl", size),
     )
 
 
 @load.spaces
 def _(values: dict[str, Any]) -> dict[str, Space]:
     try:
-        tokenizer, encoder, denoiser, schedule, autoencoder = _components(_open(values["source"]))
+        found = _Found(values["source"])
         return {
-            "V": spaces.vocabulary(spaces.number(encoder, "vocab_size", 49408), tokenizer),
-            "C": spaces.conditioning("clip", spaces.number(encoder, "hidden_size", 512)),
-            "S": spaces.latent(autoencoder),
-            "X": spaces.extra(denoiser, autoencoder),
-            "P": spaces.prediction(schedule),
+            "V": spaces.vocabulary(spaces.number(found.encoders[0], "vocab_size", 49408), found.tokenizer),
+            "C": found.conditioning,
+            "S": spaces.latent(found.autoencoder),
+            "X": spaces.extra(found.denoiser, found.autoencoder),
+            "P": spaces.prediction(found.schedule),
         }
     except (KeyError, TypeError, ValueError, OSError):  # SourceError is a ValueError
         return {}
@@ -91,43 +104,60 @@ def _(known: Known) -> dict[str, Fact]:
     if not isinstance(source, str):
         return {}
     try:
-        found = _open(source)
-        _, encoder, denoiser, _, autoencoder = _components(found)
-        settings, length = _settings(found), _length(found)
-        factor, height, width = settings["factor"], settings["height"], settings["width"]
+        found = _Found(source)
+        factor, height, width = found.settings["factor"], found.settings["height"], found.settings["width"]
         return {
-            "tokenizer": Fact((None, length)),
-            "text_encoder": Fact((None, length, spaces.number(encoder, "hidden_size", 512)), weights=encoder.weights.loaded_bytes),
-            "denoiser": Fact((None, settings["channels"], height // factor, width // factor), weights=denoiser.weights.loaded_bytes),
-            "autoencoder": Fact((None, 3, height, width), weights=autoencoder.weights.loaded_bytes),
+            "tokenizer": Fact((None, found.length)),
+            "text_encoder": Fact((None, found.length, found.width), weights=found.encoder.weights.loaded_bytes),
+            "denoiser": Fact((None, found.settings["channels"], height // factor, width // factor), weights=found.denoiser.weights.loaded_bytes),
+            "autoencoder": Fact((None, 3, height, width), weights=found.autoencoder.weights.loaded_bytes),
         }
     except (SourceError, OSError):
         return {}
 
 
-def _open(source: str) -> Source:
-    return open_source(source).want("diffusion.load", "a Stable Diffusion pipeline", ("StableDiffusionPipeline",))
+class _Found:
+    """A pipeline's parts, each of a class this pack can run. Raises SourceError."""
+
+    def __init__(self, name: str):
+        source = open_source(name).want("diffusion.load", "a Stable Diffusion pipeline", tuple(PIPELINES))
+        self.denoiser, self.schedule, self.autoencoder = source.parts("diffusion.load", CLASSES)
+        # XL has two text encoders, its refiner the second alone.
+        numbers = [end for end in ("", "_2") if f"text_encoder{end}" in source.components] or [""]
+        wanted = {f"{part}{end}": cls for end in numbers for part, cls in (("tokenizer", "CLIPTokenizer"), ("text_encoder", "CLIPTextModel"))}
+        every = source.parts("diffusion.load", wanted)
+        self.tokenizers, self.encoders = every[::2], every[1::2]
+        self.tokenizer, self.encoder = (source.joined(*(f"{part}{end}" for end in numbers)) for part in ("tokenizer", "text_encoder"))
+        self.length = min(map(spaces.context_length, self.encoders, self.tokenizers))
+        self.width = sum(spaces.number(encoder, "hidden_size", 512) for encoder in self.encoders)
+        self.force_zeros = bool(source.options.get("force_zeros_for_empty_prompt", source.cls.startswith("StableDiffusionXL")))
+        self.settings = self._settings(source)
+        self.conditioning = self._conditioning()
+
+    @property
+    def edits(self) -> bool:
+        """Whether the denoiser sees a picture beside the noise, and no mask: InstructPix2Pix."""
+        return self.settings["extra"] == self.settings["channels"]
+
+    def _settings(self, source: Source) -> dict[str, Any]:
+        """Recommendations, and what else the sampler must know without reading weights."""
+        factor, sizes = spaces.factor(self.autoencoder), self.denoiser.config.get("sample_size", 64)
+        height, width = sizes if isinstance(sizes, list) and len(sizes) == 2 else (sizes, sizes)
+        if type(height) is not int or type(width) is not int:
+            raise SourceError(f"{self.denoiser}: its config has no sensible `sample_size`")
+        channels = spaces.number(self.autoencoder, "latent_channels", 4)
+        fixed = {"factor": factor, "channels": channels, "extra": spaces.number(self.denoiser, "in_channels", 4) - channels}
+        return PIPELINES[source.cls] | {"height": height * factor, "width": width * factor} | source.settings | fixed
+
+    def _conditioning(self) -> Space:
+        """C, as the denoiser's own config has it. Raises SourceError where its text encoder speaks another."""
+        width = self.denoiser.config.get("cross_attention_dim", 1280)
+        if width != self.width:
+            raise SourceError(f"{self.denoiser} wants conditioning {width} wide, but {self.encoder} makes it {self.width} wide: "
+                              "the two are not of one model")  # fmt: skip
+        pooled = spaces.number(self.encoders[-1], "projection_dim", 512) if _family(self.encoders[-1]) == "clip_text_projected" else 0
+        return spaces.conditioning("clip", width, pooled)
 
 
-def _components(found: Source) -> tuple:
-    """The five parts, each of the class this pack can run. Raises SourceError."""
-    return found.parts("diffusion.load", {
-        "tokenizer": "CLIPTokenizer", "text_encoder": "CLIPTextModel", "unet": "UNet2DConditionModel",
-        "scheduler": "Scheduler", "vae": "AutoencoderKL",
-    })  # fmt: skip
-
-
-def _settings(found: Source) -> dict[str, Any]:
-    """Recommendations, and what else the sampler must know without reading weights."""
-    _, _, denoiser, _, autoencoder = _components(found)
-    factor = spaces.factor(autoencoder)
-    sizes = denoiser.config.get("sample_size", 64)
-    height, width = sizes if isinstance(sizes, list) and len(sizes) == 2 else (sizes, sizes)
-    if type(height) is not int or type(width) is not int:
-        raise SourceError(f"{denoiser}: its config has no sensible `sample_size`")
-    fixed = {"factor": factor, "channels": spaces.number(autoencoder, "latent_channels", 4)}
-    return DEFAULTS | {"height": height * factor, "width": width * factor} | found.settings | fixed
-
-
-def _length(found: Source) -> int:
-    return spaces.context_length(found.component("text_encoder"), found.component("tokenizer"))
+def _family(encoder: Component) -> str:
+    return "clip_text_projected" if "WithProjection" in encoder.cls else "clip_text"
