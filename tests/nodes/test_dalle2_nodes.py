@@ -160,6 +160,11 @@ def test_guidance_needs_something_to_lead_away_from(prior):
         unclip.sample_prior(prior.prior, prior.schedule, prompt(prior), seed=Seed(0), steps=2)
 
 
+def test_an_empty_and_an_endless_prompt_fill_the_same_length(prior):
+    words = prompt(prior, "", "x" * 100_000)
+    assert words.hidden.shape == (2, tiny.LENGTH, 32) and words.mask.sum(1).tolist() == [2, tiny.LENGTH]
+
+
 def test_one_negative_serves_many_prompts(prior):
     wanted, one = prompt(prior, "a", "b"), prompt(prior, "")
     many = prompt(prior, "", "")
