@@ -25,9 +25,9 @@ CODES = vq.GRID * vq.GRID
 
 
 def build(words: int) -> LlamaForCausalLM:
-    """An untrained transformer, 5 x 160, over `words` text ids and the codes."""
+    """An untrained transformer, 4 x 128, over `words` text ids and the codes."""
     config = LlamaConfig(
-        vocab_size=words + vq.ENTRIES, hidden_size=160, intermediate_size=432, num_hidden_layers=5, num_attention_heads=5, num_key_value_heads=5,
+        vocab_size=words + vq.ENTRIES, hidden_size=128, intermediate_size=352, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4,
         max_position_embeddings=tokens.LENGTH + CODES, tie_word_embeddings=False, bos_token_id=None, eos_token_id=None,
     )  # fmt: skip
     return training.wake(LlamaForCausalLM(config))
