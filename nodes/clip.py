@@ -125,6 +125,25 @@ def _(known: Known) -> Fact:
     return Fact((known.batch("pixels"), known.space("E", "width")), "float32")
 
 
+@node(version=1, title={"en": "Normalise embedding", "zh": "嵌入归一化"}, tags=("clip",), lane="device")
+def normalise(embedding: Embedding[E]) -> Embedding[E]:
+    """Each vector divided by its length, so that the dot product of two is the cosine of their angle.
+
+    embedding: [B, D]; returns [B, D] in the same dtype, each row of length 1.
+
+    Reference: transformers CLIPModel.forward, whose text_embeds and image_embeds these are.
+    """
+    import torch
+
+    with torch.no_grad():
+        return Embedding(_normalised(embedding.values))
+
+
+@normalise.describe
+def _(known: Known) -> Fact:
+    return Fact(known.shape("embedding", 2), known.dtype("embedding"))
+
+
 @node(version=1, title={"en": "Logit scale", "zh": "Logit 缩放"}, tags=("clip",))
 def logit_scale(model: ContrastiveModel[V, E], *, context: Context) -> LogitScale[E]:
     """The learned factor that cosines are multiplied with (100 in the published models): a float32 scalar.

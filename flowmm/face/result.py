@@ -117,7 +117,11 @@ def write(value: Any, stem: Path, *, embed: bool = True) -> list[Path]:
 
 
 def _tensors(value: Any) -> bytes:
-    """Latents, embeddings and the like: their tensors by field name, as safetensors."""
+    """Latents, embeddings, heat maps and the like: their tensors or arrays by field name, as safetensors."""
+    if value.host:
+        from safetensors.numpy import save as save_arrays
+
+        return save_arrays({name: getattr(value, name) for name in value.host})
     from safetensors.torch import save
 
     return save({name: field.contiguous() for name, field in vars(value).items() if hasattr(field, "contiguous")})

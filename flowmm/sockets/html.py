@@ -36,3 +36,21 @@ def label_bars(labels) -> str:
             rows.append(f'<tr><td style="text-align:left">{escape(name)}</td><td>{float(p):.1%}</td><td>{bar}</td></tr>')
         rows.append("<tr><td colspan=3></td></tr>")
     return f"<table>{''.join(rows[:-1])}</table>"
+
+
+def heat_pictures(heat) -> str:
+    """Each map as a small picture, dark where it is least."""
+    import base64
+    import io
+
+    import numpy
+    import PIL.Image
+
+    from .colours import coloured, stretched
+
+    shown = []
+    for rgb in (coloured(stretched(heat.values)) * 255).round().astype(numpy.uint8):
+        buffer = io.BytesIO()
+        PIL.Image.fromarray(rgb.transpose(1, 2, 0)).save(buffer, "PNG")
+        shown.append(f'<img style="height:256px;image-rendering:pixelated" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">')
+    return " ".join(shown)
