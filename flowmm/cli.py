@@ -20,6 +20,8 @@ cache_app = typer.Typer(help="The cache on disk.", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
 app.add_typer(models_app, name="models")
 
+GROUPS = ("understanding", "generation", "both")  # the order of the shipped graphs
+
 Name = Annotated[str, typer.Argument(help="A graph file, the name of a graph, or a PNG that flowmm made.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A graph input.")]
@@ -129,13 +131,14 @@ def graphs(as_json: AsJson = False) -> None:
     for name, path in names().items():
         try:
             graph = load(path)
-            rows.append([name, graph.title, ", ".join(graph.inputs), ", ".join(graph.outputs)])
+            rows.append([name, graph.title, ", ".join(graph.document.tags), ", ".join(graph.inputs), ", ".join(graph.outputs)])
         except ValueError as error:  # one broken file must not hide the others
-            rows.append([name, f"unreadable: {error}", "", ""])
+            rows.append([name, f"unreadable: {error}", "", "", ""])
+    rows.sort(key=lambda row: (GROUPS.index(group) if (group := row[2].partition(",")[0]) in GROUPS else len(GROUPS), row[2]))
     if as_json:
-        print(json.dumps([dict(zip(("name", "title", "inputs", "outputs"), row)) for row in rows], ensure_ascii=False, indent=2))
+        print(json.dumps([dict(zip(("name", "title", "tags", "inputs", "outputs"), row)) for row in rows], ensure_ascii=False, indent=2))
     else:
-        print_table(["name", "title", "inputs", "outputs"], rows)
+        print_table(["name", "title", "tags", "outputs"], [[name, title, tags, outputs] for name, title, tags, _, outputs in rows])
 
 
 @app.command(rich_help_panel="Graphs")

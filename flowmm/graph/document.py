@@ -70,13 +70,15 @@ class OutputDoc(BaseModel):
 
 
 class Document(BaseModel):
-    """A saved graph. `layout` is for the editor and never part of identity."""
+    """A saved graph. tags: what it is found by, the first of a shipped one being understanding, generation or both.
+    `layout` is for the editor and never part of identity."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     flowmm: Literal[1] = FORMAT
     title: Words = ""
     about: Words = ""
+    tags: list[str] = Field(default_factory=list)
     inputs: dict[str, InputDoc] = Field(default_factory=dict)
     nodes: dict[str, NodeDoc] = Field(default_factory=dict)
     outputs: dict[str, OutputDoc] = Field(default_factory=dict)
