@@ -88,10 +88,6 @@ class Painter(Writer):
         """Rows and columns of codes for a picture of these pixels, None as the model was trained. Raises ValueError."""
         raise NotImplementedError
 
-    def forced(self, position: int) -> int | None:
-        """The id that must come at this position, such as the end of a row; None where the model is free."""
-        return None
-
     def length(self, rows: int, columns: int) -> int:
         """How many ids a picture takes."""
         return rows * columns

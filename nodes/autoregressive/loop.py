@@ -28,12 +28,11 @@ class Choice:
 
 def write(
     begin: Callable[[], Any], step: Callable[[Any], Any], choice: Choice, generators: list, context: Context, *, most: int, least: int = 0,
-    stops: tuple[int, ...] = (), constraint: Constraint | None = None, forced: Callable[[int], int | None] = lambda position: None,
-    preview: Callable[[Any], Callable[[], Any]] | None = None,
+    stops: tuple[int, ...] = (), constraint: Constraint | None = None, preview: Callable[[Any], Callable[[], Any]] | None = None,
 ) -> Any:  # fmt: skip
     """ids int64 [B, ≤ most] on the CPU, each row from its own generator; a row that ended is filled up with its last id.
 
-    begin, step: as of a Writer. forced: an id every row must have at a position. preview: shows ids so far.
+    begin, step: as of a Writer. preview: shows ids so far.
     """
     import torch
 
@@ -44,7 +43,7 @@ def write(
     keep, mask = _processors(choice), _mask(constraint, stops, logits)
     for position in range(most):
         context.progress(position, most, preview(written[:, :position]) if preview else None)
-        must = _forced(constraint, forced, position)
+        must = _forced(constraint, position)
         if must is None:
             scores = _guided(logits, choice) if guided else logits.float()
             scores = scores if mask is None else scores + mask
@@ -66,10 +65,11 @@ def write(
     return written[:, :most]
 
 
-def _forced(constraint: Constraint | None, forced: Callable[[int], int | None], position: int) -> int | None:
+def _forced(constraint: Constraint | None, position: int) -> int | None:
+    """The id every row must have at this position; None where the model is free."""
     if constraint is not None and position < len(constraint.forced) and constraint.forced[position] >= 0:
         return constraint.forced[position]
-    return forced(position)
+    return None
 
 
 def _guided(logits: Any, choice: Choice) -> Any:

@@ -123,7 +123,7 @@ def sample_codes(
         size = painter.grid(height, width)
         ids = write(
             lambda: painter.begin(prompts), painter.step, choice, context.generators(seed.value, rows), context,
-            most=painter.length(*size), forced=painter.forced,
+            most=painter.length(*size),
             preview=None if codebook is None else lambda ids: _shown(codebook, painter.codes(ids, *size), context),
         )  # fmt: skip
         return Codes(painter.codes(ids, *size))
@@ -142,7 +142,7 @@ def repeated(prompt: Prompt, rows: int) -> Prompt:
     have = len(prompt.ids)
     if rows % have:
         raise ValueError(f"there are {rows} pictures to draw, but {have} prompts; one, or as many, fit")
-    every = (None if one is None else one.repeat_interleave(rows // have, 0) for one in (prompt.ids, prompt.mask, prompt.features, prompt.codes))
+    every = (None if one is None else one.repeat_interleave(rows // have, 0) for one in (prompt.ids, prompt.mask, prompt.features))
     return Prompt(*every)
 
 
