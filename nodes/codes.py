@@ -7,12 +7,14 @@ from typing import Annotated, Any
 from flowmm.catalog import Context, node
 from flowmm.models.residency import using
 from flowmm.models.source import SourceError, open_source
-from flowmm.sockets import Codebook, Codes, Fact, Help, Image, K, Known, ModelSource, Space
+from flowmm.sockets import Between, Codebook, Codes, Fact, Help, Image, K, Known, ModelSource, Space
 from flowmm.sockets.facts import times
+from flowmm.sockets.images import from_pil, stack
 
 from ._families import family_of, opened
 
 WHAT = "a model with a codebook"
+LARGEST_SCALED = 2**26  # pixels a picture may have before a square is cut from it
 
 
 @node(version=1, title={"en": "Load codebook", "zh": "加载码本"}, tags=("codes", "load"))
@@ -46,6 +48,48 @@ def _(known: Known) -> dict[str, Fact]:
         return {"codebook": facts["codebook"]} if "codebook" in facts else {}
     except (SourceError, OSError):
         return {}
+
+
+@node(version=1, title={"en": "Fit pictures to a codebook", "zh": "按码本裁剪图片"}, tags=("codes", "image"), lane="cpu")
+def fit(
+    codebook: Codebook[K],
+    image: Image | list[Image],
+    *,
+    side: Annotated[int | None, Between(8, 8192), Help("Pixels; left out: as the codebook was trained")] = None,
+) -> Image:
+    """Scale pictures until their shorter side is `side`, then cut a square from the middle; one that is so already stays as it is.
+
+    image: [B, 3, H, W], or a list of pictures of any sizes. Returns uint8 [B, 3, side, side]. A side that is no multiple of the
+    codebook's factor, and a picture so narrow that scaling would make it enormous, are errors.
+
+    Reference: `preprocess` in the notebook of OpenAI's package DALL-E.
+    """
+    import PIL.Image
+
+    side, factor = codebook.setting("side", 256) if side is None else side, codebook.setting("factor", 1)
+    if side % factor:
+        raise ValueError(f"side {side} is no multiple of {factor}, the pixels along a code's side; try {max(factor, round(side / factor) * factor)}")
+    made = []
+    for one in image if isinstance(image, list) else [image]:
+        for picture in map(one.to_pil, range(len(one))):
+            scale = side / min(picture.size)
+            width, height = (round(scale * length) for length in picture.size)
+            if width * height > LARGEST_SCALED:
+                raise ValueError(f"a picture of {picture.width}×{picture.height} is too narrow to cut a square from; crop it first")
+            left, top = round((width - side) / 2), round((height - side) / 2)
+            scaled = picture.resize((width, height), PIL.Image.Resampling.LANCZOS)
+            made.append(from_pil(scaled.crop((left, top, left + side, top + side)), "RGB"))
+    if not made:
+        raise ValueError("there is no picture to fit")
+    return Image(stack(made))
+
+
+@fit.describe
+def _(known: Known) -> Fact:
+    fact = known.facts.get("image")
+    single = fact is not None and fact.count == 1 and fact.shape
+    side = None if "side" in known.facts else known.values.get("side")
+    return Fact((fact.shape[0] if single else None, 3, side, side), "uint8")
 
 
 @node(version=1, title={"en": "Pictures to codes", "zh": "图片转编码"}, tags=("codes", "image"))

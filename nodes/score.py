@@ -63,6 +63,29 @@ def _(known: Known) -> Fact:
     return Fact((columns, None if rows is None else min(rows, known.values.get("count") or rows)), known.dtype("score"))
 
 
+@node(version=1, title={"en": "PSNR", "zh": "峰值信噪比"}, tags=("score", "image"))
+def psnr(image: Image, original: Image) -> Score:
+    """How near pictures come to their originals: the peak signal-to-noise ratio in decibels, 100 where they are equal.
+
+    image, original: [B, 3, H, W] of one size. Returns float32 [1, B]. Other sizes or numbers are an error.
+
+    Reference: 10 · log10(1 / mean squared error), pixels in 0…1 (scikit-image peak_signal_noise_ratio).
+    """
+    import numpy
+
+    one, other = image.as_float(), original.as_float()
+    if one.shape != other.shape:
+        shapes = [" × ".join(map(str, array.shape)) for array in (one, other)]
+        raise ValueError(f"`image` ({shapes[0]}) and `original` ({shapes[1]}) are of different sizes")
+    error = numpy.square(one - other, dtype=numpy.float64).mean(axis=(1, 2, 3))
+    return Score((-10 * numpy.log10(numpy.maximum(error, 1e-10))).astype(numpy.float32)[None], ("PSNR",))
+
+
+@psnr.describe
+def _(known: Known) -> Fact:
+    return Fact((1, known.batch("image")), "float32")
+
+
 class Ranked(NamedTuple):
     """images: best first.
 

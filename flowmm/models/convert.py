@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_whole
-from . import selection, snapshots
+from . import dvae_convert, selection, snapshots
 from .hub import need_space
 from .pickled import Array, Stored
 from .unpickle import read
@@ -74,7 +74,10 @@ def _wrapped(tree: Any) -> Taken | None:
     return None
 
 
-LAYOUTS = [Layout("training checkpoint", _wrapped), Layout("state dict", _state_dict)]
+LAYOUTS = [
+    Layout("training checkpoint", _wrapped), Layout("state dict", _state_dict),
+    Layout("OpenAI's discrete VAE", dvae_convert.take, dvae_convert.STAND_INS),
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
