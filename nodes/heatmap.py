@@ -97,7 +97,7 @@ def _blended(colours: Any, image: Image, opacity: float, fading: float = 0.0) ->
     factor = _factor(image.height, image.width)
     below = image.uint8().transpose(0, 3, 1, 2).repeat(factor, axis=2).repeat(factor, axis=3).astype(numpy.float32)
     if fading:
-        grey = numpy.tensordot(below, numpy.array((0.299, 0.587, 0.114), numpy.float32), axes=(1, 0))[:, None]
+        grey = below[:, :1] * 0.299 + below[:, 1:2] * 0.587 + below[:, 2:] * 0.114
         below += (grey - below) * fading
     return Image((below * (1 - opacity) + colours * (255 * opacity)).round().astype(numpy.uint8))
 
