@@ -74,8 +74,9 @@ def processor():
     return JanusProcessor(pictures, words, chat_template=TEMPLATE, use_default_system_prompt=True, num_image_tokens=COUNT)
 
 
-def save_janus(folder, seed=0, **changes):
+def save(folder, seed=0, **changes):
     """A JanusForConditionalGeneration folder: 32×32 pictures, read as 16 patches and drawn with 4×4 of 64 codes."""
+    folder.mkdir(parents=True, exist_ok=True)
     model(seed).save_pretrained(folder, **changes)
     processor().save_pretrained(folder)
     path = folder / "tokenizer_config.json"
@@ -159,8 +160,8 @@ def deepseek_config(config):
     }  # fmt: skip
 
 
-def save_deepseek(folder, seed=0, shards=1, roles=True):
-    """The same model as `save_janus` writes, in deepseek's layout."""
+def save_original(folder, seed=0, shards=1, roles=True):
+    """The same model as `save` writes, in deepseek's layout."""
     made = model(seed)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(deepseek_config(made.config)))
