@@ -412,3 +412,26 @@ def test_pictures_are_prepared_as_unitoken_does(folder, size):
     assert (pixels.coded * 2 - 1 - normalised(square(pil))).abs().max() < 1e-6
     assert (pixels.values - normalised(pil.resize((28, 28), PIL.Image.BICUBIC))).abs().max() < 1e-6
     assert isinstance(vlm.prompt(vlm.load(folder).tokenizer, vision.encode(vlm.load(folder).encoder, pixels), Text(("x",))), Prompt)
+
+
+# ── graphs of several parts ─────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_drawn_is_looked_at_as_pixels(folder, runtime, reference):
+    """The graph draw-and-ask: the drawn picture, rounded to 8 bits, goes back through both readings."""
+    given = {"prompt": "a red circle", "question": QUESTION, "seed": 11, "most": 4, "model": folder}
+    drawn, image, tokens = tiny.peek("draw-and-ask", given, runtime, "paint.codes", "picture.image", "answer.tokens")
+    assert drawn.ids.flatten().tolist() == drawn_by_hand(reference, seed=11)[0]
+    ids, _ = continued(reference, embedded(reference, image.to_pil(0)), 4)
+    assert tokens.ids[0].tolist()[: len(ids)] == ids
+
+
+def test_one_question_three_readings(folder, runtime, reference):
+    """The graph unitoken-two-readings."""
+    image = picture(8)
+    edges = [f"answer_{name}.tokens" for name in ("both", "by_codes", "by_features")]
+    found = tiny.peek("unitoken-two-readings", {"image": image, "question": QUESTION, "most": 4, "model": folder}, runtime, *edges)
+    for tokens, options in zip(found, ({}, {"features": torch.zeros(0, 32)}, {"with_codes": False})):
+        ids, _ = continued(reference, embedded(reference, image.to_pil(0), **options), 4)
+        assert tokens.ids[0].tolist()[: len(ids)] == ids
+    assert len({tuple(tokens.ids[0].tolist()) for tokens in found}) == 3
