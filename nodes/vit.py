@@ -188,12 +188,13 @@ def rollout(
     token = numpy.zeros((batch, 1, count))
     token[..., 0] = 1
     for layer in reversed(range(layers)):  # from the class token down, a vector through each layer
-        fused = getattr(attention.maps[:, layer].astype(numpy.float64), fusion)(axis=1)
-        weakest = numpy.argsort(fused.reshape(batch, -1), axis=1, kind="stable")[:, : int(count * count * discard)]
-        kept = numpy.ones((batch, count * count), bool)
-        numpy.put_along_axis(kept, weakest, False, axis=1)
-        kept[:, 0] = True
-        mixed = (1 - residual) * fused * kept.reshape(fused.shape) + residual * numpy.eye(count)
+        heads = attention.maps[:, layer]
+        fused = heads.mean(axis=1, dtype=numpy.float64) if fusion == "mean" else getattr(heads, fusion)(axis=1).astype(numpy.float64)
+        if dropped := int(count * count * discard):
+            flat = fused.reshape(batch, -1)
+            weakest = numpy.argpartition(flat, dropped - 1, axis=1)[:, :dropped]
+            numpy.put_along_axis(flat, weakest, numpy.where(weakest == 0, flat[:, :1], 0), axis=1)
+        mixed = (1 - residual) * fused + residual * numpy.eye(count)
         total = mixed.sum(axis=-1, keepdims=True)
         token = token @ (mixed / numpy.where(total > 0, total, 1))
     return HeatMap(token[:, 0, 1:].reshape(batch, *attention.grid).astype(numpy.float32))

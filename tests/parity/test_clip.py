@@ -5,6 +5,7 @@ import pytest
 import tiny
 import torch
 
+import flowmm
 from flowmm import zoo
 from flowmm.nodes import clip, tokens, vision
 from flowmm.sockets import Image, Text
@@ -121,3 +122,100 @@ def test_the_embedded_model_scores_as_the_library_does():
     with torch.no_grad():
         expected = CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()(**words, **seen)
     assert np.array_equal(match("zoo:clip", TEXTS, image)[2].values, expected.logits_per_text.numpy())
+
+
+# ── the saved graphs ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+def runtime(request):
+    made = flowmm.Runtime("cpu", cache=None, threads=1, dtype=request.param)
+    yield made
+    made.close()
+
+
+def forward(folder, dtype, texts, images):
+    """CLIPModel in a dtype: what its forward gives for texts and pictures."""
+    from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+    model = CLIPModel.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
+    words = CLIPTokenizer.from_pretrained(folder)(texts, padding=True, truncation=True, return_tensors="pt")
+    pixels = CLIPImageProcessorPil.from_pretrained(folder)(images=[Image(one).to_pil() for one in images], return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        return model(**words, pixel_values=pixels.to(model.dtype))
+
+
+def two_pictures(seed=0):
+    return [one[None] for one in pictures(2, seed=seed).pixels]
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_the_embeddings_that_come_out_are_those_of_the_library(folder, runtime, normalise):
+    given = {"image": np.concatenate(two_pictures()), "texts": TEXTS, "model": str(folder), "normalise": normalise}
+    found = flowmm.load("clip-embed").run(given, runtime=runtime)
+    expected = forward(folder, runtime.dtype, TEXTS, two_pictures())
+    ours, theirs = (found.text_embedding.values, found.image_embedding.values), (expected.text_embeds, expected.image_embeds)
+    if not normalise:
+        theirs = expected.text_model_output.pooler_output, expected.vision_model_output.pooler_output
+    for one, other in zip(ours, theirs):
+        assert one.dtype == other.dtype == getattr(torch, runtime.dtype) and torch.equal(one, other)
+        assert ((one.float().norm(dim=-1) - 1).abs().max() < 0.01) == normalise
+
+
+def test_the_command_line_saves_embeddings_as_safetensors(folder, tmp_path, monkeypatch):
+    from safetensors.torch import load_file
+
+    from flowmm import cli
+
+    command = ["flowmm", "run", "clip-embed", "--model", str(folder), "--texts", "a red circle", "-o", str(tmp_path / "out"), "--dtype", "bfloat16", "-q"]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert not stopped.value.code
+    words, seen = (load_file(tmp_path / "out" / f"{name}_embedding.safetensors")["values"] for name in ("text", "image"))
+    assert words.shape == (1, 24) and seen.shape == (2, 24) and words.dtype == torch.bfloat16
+    assert torch.equal(words, forward(folder, "bfloat16", ["a red circle"], two_pictures()).text_embeds)
+
+
+def test_clip_match_is_CLIPModel_in_either_dtype(folder, runtime):
+    """numpy's softmax of what bfloat16 gave is in float32."""
+    given = {"image": np.concatenate(two_pictures()), "texts": TEXTS, "model": str(folder)}
+    found = flowmm.load("clip-match").run(given, runtime=runtime)
+    expected = forward(folder, runtime.dtype, TEXTS, two_pictures()).logits_per_text.float()
+    assert np.array_equal(found.scores.values, expected.numpy())
+    assert np.abs(found.probabilities.values - expected.softmax(dim=0).numpy()).max() <= 2e-7
+
+
+def test_clip_zero_shot_is_CLIPModel_in_either_dtype(folder, runtime):
+    labels = ["red circle", "blue square", "ring"]
+    given = {"image": two_pictures()[0], "labels": labels, "template": "a {}", "top": 3, "model": str(folder)}
+    found = flowmm.load("clip-zero-shot").run(given, runtime=runtime).labels
+    best = forward(folder, runtime.dtype, [f"a {label}" for label in labels], two_pictures()[:1]).logits_per_image.float().softmax(dim=-1).topk(3)
+    assert np.abs(found.probabilities - best.values.numpy()).max() <= 2e-7
+    assert found.names[0] == tuple(labels[i] for i in best.indices[0].tolist())
+
+
+def test_clip_search_is_CLIPModel_in_either_dtype(folder, runtime, tmp_path):
+    images = [pictures(1, 20 + 9 * i, 30, i) for i in range(5)]
+    for i, image in enumerate(images):
+        image.save(tmp_path / f"{i}.png")
+    found = flowmm.load("clip-search").run({"folder": str(tmp_path), "text": TEXTS[1], "model": str(folder)}, runtime=runtime)
+    expected = forward(folder, runtime.dtype, [TEXTS[1]], [image.pixels for image in images])
+    scores = expected.logits_per_text.float().numpy()[0]
+    order = np.argsort(-scores, kind="stable")
+    assert found.scores.columns == tuple(f"{i}.png" for i in order) and np.array_equal(found.scores.values[0], scores[order])
+
+
+def test_three_texts_and_pictures_at_once_embed_as_each_alone(folder):
+    """The bound of batched products: measured 2e-7 of unit vectors."""
+    made = flowmm.Runtime("cpu", cache=None, threads=1)
+    graph, image = flowmm.load("clip-embed"), pictures(3).pixels
+    texts = ["a red circle", "a blue rings", "a pink star."]  # of one length: padding is another sum
+    together = graph.run({"image": image, "texts": texts, "model": str(folder)}, runtime=made)
+    for i in range(3):
+        alone = graph.run({"image": image[i : i + 1], "texts": texts[i : i + 1], "model": str(folder)}, runtime=made)
+        for name in ("text_embedding", "image_embedding"):
+            assert (together[name].values[i : i + 1] - alone[name].values).abs().max() <= 1e-6
+    changed = graph.run({"image": image[::-1].copy(), "texts": texts[::-1], "model": str(folder)}, runtime=made)
+    assert all((together[name].values[0] - changed[name].values[0]).abs().max() > 0.05 for name in ("text_embedding", "image_embedding"))
+    made.close()

@@ -27,6 +27,7 @@ def folder(tmp_path_factory):
 def folders(folder, tmp_path_factory):
     """Each kind of source the loader opens."""
     new = tmp_path_factory.mktemp
+    torch.manual_seed(0)  # CLIP's class token begins as noise
     return {
         "head": folder, "dino": tiny_vit.save_plain(new("dino")), "in21k": tiny_vit.save_plain(new("in21k"), 1, True, "image_processor_type"),
         "clip": tiny.save_clip(new("clip")), "clip vision": tiny_vit.save_clip_vision(new("clip_vision")),
@@ -213,7 +214,7 @@ def test_attention_maps_are_those_of_the_library(folders, kind, runtime, half):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"fusion": "max", "discard": 0.9}, {"fusion": "min", "discard": 0.5, "residual": 0.2}, {"residual": 0.0}, {"discard": 0.25}],
+    [{}, {"fusion": "max", "discard": 0.6}, {"fusion": "min", "discard": 0.5, "residual": 0.2}, {"residual": 0.0}, {"discard": 0.25}],
 )
 @pytest.mark.parametrize("kind", ["head", "clip"])
 def test_rollout_is_what_the_paper_says(folders, kind, settings, runtime):
