@@ -1,0 +1,140 @@
+"""BLIP for matching: a `BlipForImageTextRetrieval` of 1.3 M weights, begun with what the captioner knows, on hard negatives.
+
+Batches are made of CLIP's quadruples, a scene and three near misses. Both heads learn from them: contrast (ITC) from all
+pictures and captions, each encoded for itself; matching (ITM) from every picture with a caption that fits and one that does not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from transformers import BertTokenizer, BlipForImageTextRetrieval
+
+from flowmm.zoo import world
+from flowmm.zoo.recipes import blip, clip, near, tokens, training
+
+QUADRUPLES, PEAK = 8, 1e-3
+SCALE = 16.0  # of cosines, before they are compared
+
+
+def build() -> BlipForImageTextRetrieval:
+    """An untrained model."""
+    return blip.woken(BlipForImageTextRetrieval(blip.config()))
+
+
+def fits(scenes: list[world.Scene], captions: list[str]) -> torch.Tensor:
+    """Which captions (columns) are true of which scenes (rows)."""
+    told = [world.parse(text) for text in captions]
+    return torch.tensor([[any(world.fits(one, view) for view in world.views(scene)) for one in told] for scene in scenes])
+
+
+def wrong_for(fit: torch.Tensor, rng: np.random.Generator) -> list[int]:
+    """For each picture the number of a caption that does not fit it: of its own quadruple three times out of four, where there is one."""
+    chosen = []
+    for row, true in enumerate(fit.numpy()):
+        own = np.arange(len(true)) // 4 == row // 4
+        options = np.flatnonzero(~true & own) if rng.random() < 0.75 else np.flatnonzero(~true & ~own)
+        options = options if len(options) else np.flatnonzero(~true)
+        chosen.append(int(options[rng.integers(len(options))]))
+    return chosen
+
+
+def losses(model: BlipForImageTextRetrieval, words: BertTokenizer, pictures: torch.Tensor, captions: list[str], fit: torch.Tensor, wrong: list[int]):
+    """Of contrast and of matching, in nats."""
+    device = model.device
+    features = model.vision_model(pictures.to(device)).last_hidden_state
+    ids, mask = (part.to(device) for part in blip.coded(words, captions))
+    alone = model.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
+    cosines = F.normalize(model.vision_proj(features[:, 0]), dim=-1) @ F.normalize(model.text_proj(alone), dim=-1).T
+    target = fit.float().to(device)
+    contrast = F.cross_entropy(SCALE * cosines, target / target.sum(dim=1, keepdim=True))
+    contrast = (contrast + F.cross_entropy(SCALE * cosines.T, target.T / target.T.sum(dim=1, keepdim=True))) / 2
+    both = torch.cat([torch.arange(len(captions)), torch.tensor(wrong)]).to(device)
+    read = model.text_encoder(input_ids=ids[both], attention_mask=mask[both], encoder_hidden_states=features.repeat(2, 1, 1)).last_hidden_state[:, 0]
+    verdicts = torch.tensor([1] * len(captions) + [0] * len(captions), device=device)
+    return contrast, F.cross_entropy(model.itm_head(read), verdicts)
+
+
+def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) -> None:
+    """Train into out/blip-match; raises GateFailed when fewer than .9 of its verdicts about single things are right."""
+    torch.manual_seed(0)
+    model, words = blip.begun(build(), out).to(device), blip.tokenizer()
+    lesson = np.random.default_rng(71)
+    some = [misses(scene, lesson) for scene in blip.apart(24, 0.0, False, 72) + blip.apart(24, 1.0, False, 73)]
+
+    def begin(step: int) -> Callable[[float], torch.Tensor]:
+        rng = np.random.default_rng(74 + step)
+
+        def batch(fraction: float) -> torch.Tensor:
+            ripe = fraction > 0.05
+            groups = [clip.quadruple(rng, 0.6 if ripe else 0.0, min(3.0, 1.5 + 36 * fraction)) for _ in range(QUADRUPLES)]
+            scenes = [scene for group, _ in groups for scene in group]
+            captions = [text for _, group in groups for text in group]
+            fit = fits(scenes, captions)
+            told = [tokens.reword(text, rng) for text in captions] if ripe else captions
+            contrast, matching = losses(model, words, blip.pixels_of(scenes, rng), told, fit, wrong_for(fit, rng))
+            return contrast + matching
+
+        return batch
+
+    @torch.no_grad()
+    def notes() -> dict[str, float]:
+        right = []
+        for scenes in some:
+            ids, mask = (part.to(device) for part in blip.coded(words, [world.caption(scene) for scene in scenes]))
+            features = model.vision_model(blip.pixels_of(scenes).to(device)).last_hidden_state[:1].expand(4, -1, -1)
+            read = model.text_encoder(input_ids=ids, attention_mask=mask, encoder_hidden_states=features).last_hidden_state[:, 0]
+            right.append((model.itm_head(read).argmax(dim=1).cpu() == torch.tensor([1, 0, 0, 0])).float().mean().item())
+        return {"single": float(np.mean(right[:24])), "pair": float(np.mean(right[24:]))}
+
+    training.learn(out / "blip-match.pt", {"blip": model}, minutes, resume, begin, peak=PEAK, batch=QUADRUPLES * 4, decay=0.998, flat=0.4,
+                   betas=(0.9, 0.98), weight_decay=0.02, notes=notes)  # fmt: skip
+    export(out)
+    figures = measure(out / "blip-match", 200)
+    print(figures, flush=True)
+    training.gate("verdicts about single things", figures["single: verdicts right (ITM)"], 0.9)
+
+
+def export(out: Path) -> None:
+    """Write out/blip-match from the checkpoint's averaged weights."""
+    model = build()
+    training.restore(out / "blip-match.pt", {"blip": model})
+    blip.write_folder(out / "blip-match", model, "BLIP for the shapes world: how well texts fit 32x32 pictures.", "blip_match")
+
+
+# --- measuring -----------------------------------------------------------------------------------------------------
+
+
+def misses(scene: world.Scene, rng: np.random.Generator) -> list[world.Scene]:
+    """A scene, and three that differ from it in one thing: colour, shape, size or background; of two, whose colour it is, and the relation."""
+    if scene.relation is None:
+        return [scene, near.recolour(scene, rng), near.reshape(scene, rng), near.vary(scene, ("size", "background")[rng.integers(2)], rng)]
+    other = (near.recolour, near.reshape)[rng.integers(2)](scene, rng)
+    return [scene, near.rebind(scene, rng), near.turn(scene, world.OPPOSITE[scene.relation], rng), other]
+
+
+def measure(folder: Path, n: int = 500) -> dict[str, float]:
+    """By the graph `image-text-matching`, n pictures with the full caption and three near misses each; a fifth as many held out.
+
+    verdicts right: the mean of the shares of true captions above one half and of wrong ones below. chosen: the true caption scores highest.
+    """
+    run, figures = blip.graph("image-text-matching", folder), {}
+    for name, two, held_out in blip.GROUPS:
+        rng, itm, itc = np.random.default_rng(75), [], []
+        for scene in blip.apart(n // 5 if held_out else n, two, held_out, 76):
+            made = run(image=blip.image_of([scene]), texts=[world.caption(one) for one in misses(scene, rng)])
+            itm.append(made.matching.values[:, 0])
+            itc.append(made.similarity.values[:, 0])
+        itm, itc = np.stack(itm), np.stack(itc)
+        figures[f"{name}: verdicts right (ITM)"] = float(((itm[:, 0] > 0.5).mean() + (itm[:, 1:] < 0.5).mean()) / 2)
+        figures[f"{name}: chosen of 4 (ITM)"] = float((itm.argmax(axis=1) == 0).mean())
+        figures[f"{name}: chosen of 4 (ITC)"] = float((itc.argmax(axis=1) == 0).mean())
+    started = time.perf_counter()
+    for _ in range(8):
+        run(image=blip.image_of([scene]), texts=["a red circle", "a blue square", "a green ring", "a pink star"])
+    return figures | {"seconds for four texts": (time.perf_counter() - started) / 8}
