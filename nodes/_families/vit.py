@@ -34,7 +34,8 @@ class Tower(Family):
         config, options, (rows, columns) = tower.config, sized(tower.config, pixels), grid(tower.config, pixels)
         needed = 4 * len(pixels) * config.num_hidden_layers * config.num_attention_heads * (rows * columns + 1) ** 2
         if needed > MOST_BYTES:
-            raise ValueError(f"the attention maps of {len(pixels)} × {rows}×{columns} patches would take {needed / 2**30:.1f} GB: take fewer or smaller pictures")
+            raise ValueError(f"the attention maps of {len(pixels)} × {rows}×{columns} patches would take {needed / 2**30:.1f} GB: "
+                             "take fewer or smaller pictures")  # fmt: skip
         maps = _step_by_step(tower)(pixel_values=pixels, output_attentions=True, **options).attentions
         return torch.stack([layer.float().cpu() for layer in maps], dim=1), (rows, columns)
 
