@@ -6,5 +6,5 @@ setup(
     packages=find_packages(include=["flowmm", "flowmm.*"])
     + ["flowmm.nodes", *(f"flowmm.nodes.{name}" for name in find_packages("nodes"))]
     + ["flowmm.graphs"],
-    package_data={"flowmm.graphs": ["*.json", "examples/*"], "flowmm": ["zoo/weights/**/*", "graph/*.json", "models/configs/**/*"]},
+    package_data={"flowmm.graphs": ["*.json", "examples/**/*"], "flowmm": ["zoo/weights/**/*", "graph/*.json", "models/configs/**/*"]},
 )

@@ -210,12 +210,7 @@ def open_source(name: str) -> Source:
         from . import live
 
         return live.source(name)
-    if name.startswith("zoo:"):
-        folder = _zoo_folder(name)
-    elif name.startswith("hf:"):
-        folder = snapshots.resolve(name)
-    else:
-        folder = _local_folder(name)
+    folder = locate(name)
     card = read_json(folder / "flowmm.json", name) if (folder / "flowmm.json").is_file() else {}
     if (folder / "model_index.json").is_file():
         return _pipeline(name, folder, card)
@@ -230,6 +225,13 @@ def open_source(name: str) -> Source:
     if (folder / "config.json").is_file():
         return _model(name, folder, card)
     raise SourceError(f"`{name}` is no model: the folder has neither model_index.json (diffusers) nor config.json (transformers)")
+
+
+def locate(name: str) -> Path:
+    """The folder or file of a source on disk. Raises SourceError."""
+    if name.startswith("zoo:"):
+        return _zoo_folder(name)
+    return snapshots.resolve(name) if name.startswith("hf:") else _local_folder(name)
 
 
 def _zoo_folder(name: str) -> Path:

@@ -41,7 +41,7 @@ def _(values: dict[str, Any]) -> dict[str, Space]:
 def _(known: Known) -> dict[str, Fact]:
     source = known.values.get("source")
     try:
-        return {"controlnet": Fact(weights=_open(source).weights.loaded_bytes)} if isinstance(source, str) else {}
+        return {"control_net": Fact(weights=_open(source).weights.loaded_bytes)} if isinstance(source, str) else {}
     except (SourceError, OSError):
         return {}
 

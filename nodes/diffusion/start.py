@@ -49,9 +49,13 @@ def drawn(latent: Latent, generators: list, like: Any) -> Any:
 
     Reference: diffusers DiagonalGaussianDistribution.sample.
     """
+    import torch
+
     each = len(generators) // len(latent.values)
     if isinstance(latent, Posterior):
-        mean, std = (part.repeat_interleave(each, 0) for part in (latent.mean, latent.std))
+        # The pipelines' pictures lie in memory channel by channel last, and other kernels round differently; said here, so that an
+        # encoding read back from a cache gives the same bits as a fresh one.
+        mean, std = (part.repeat_interleave(each, 0).contiguous(memory_format=torch.channels_last) for part in (latent.mean, latent.std))
         made = scaled(mean + std * noise(tuple(mean.shape[1:]), generators, mean), latent.scale, latent.shift)
     else:
         made = latent.values.repeat_interleave(each, 0)
@@ -77,6 +81,8 @@ class Start:
         blends = hole and not wanted
         pure = latent is None or (hole and strength == 1)
         picture = None if latent is None or (pure and not blends) else drawn(latent, generators, module)
+        if hole and picture is not None:
+            picture = picture.contiguous()  # the inpainting pipeline repeats it, which leaves it lying so
         fresh = None if goes_on else noise(shape, generators, module)
         if goes_on:
             self.latents = picture
