@@ -29,6 +29,7 @@ SIGLIP = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 2
 PREFIXES = ("model.", "lm_head.", "adapter.", "vit.")
 # Not part of the network here: Chameleon's encoder of pictures (the VQGAN's is used), SigLIP's pooling, tables that are computed.
 UNUSED = re.compile(r"model\.vqmodel\.|vit\.head\.|.*\.(inv_freq|position_ids)$")
+TRAINING = re.compile(r"loss\.|colorize$")  # of a VQGAN
 NORM = re.compile(r"model\.layers\.\d+\.self_attn\.([qk])_norm\.(weight|bias)$")
 # Names of control tokens, which are no text.
 CONTROL = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "<reserved08706>", "unk_token": "<unk>"}
@@ -142,7 +143,7 @@ class Part(Component):
         with init_empty_weights(include_buffers=False):
             made = cls(**vqgan_config(header(self.vqgan, f"`{self.of}`"), self.of))
         levels = len(made.config.block_out_channels)
-        _fill(made, self, (self.vqgan,), lambda name, tensor: vqgan_keys(name, tensor, levels), torch.float32, lambda name: name.startswith(("loss.", "colorize")))
+        _fill(made, self, (self.vqgan,), lambda name, tensor: vqgan_keys(name, tensor, levels), torch.float32, TRAINING.match)
         return made
 
     def load_tokenizer(self, cls: Any) -> Any:
@@ -229,7 +230,7 @@ def network(part: Part, dtype: str) -> Any:
         # transformers wants a scale a head; the checkpoint has one for all heads that were on one device while training.
         yield name, tensor if kind is None else tensor.repeat_interleave(heads[kind[1] == "k"] // len(tensor), 0)
 
-    _fill(made, part, find_weights(part.folder, str(part)).files, mapped, getattr(torch, dtype), lambda name: UNUSED.match(name))
+    _fill(made, part, find_weights(part.folder, str(part)).files, mapped, getattr(torch, dtype), UNUSED.match)
     made.vq = part.load(VQModel, dtype)
     ids = image_ids(read_json(part.vocabulary, part.of).get("model", {}).get("vocab", {}), made.vq.config.num_vq_embeddings, part.of)
     made.register_buffer("image_ids", torch.tensor(ids), persistent=False)

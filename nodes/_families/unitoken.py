@@ -74,7 +74,7 @@ class CodePainter(Painter):
         self.cells = height // cell, width // cell
         rows, self.columns = 2 * self.cells[0], 2 * self.cells[1]
         if (taken := rows * (self.columns + 1)) > context - ROOM:
-            raise ValueError(f"a picture of {width}×{height} takes {taken:,} tokens, where the model's context holds {context:,} with the prompt; draw a smaller one")
+            raise ValueError(f"a picture of {width}×{height} takes {taken:,} tokens, and the model's context holds {context:,}; draw a smaller one")
         return rows, self.columns
 
     def begin(self, prompts: list[Prompt]) -> Any:

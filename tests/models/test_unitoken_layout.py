@@ -85,7 +85,8 @@ def test_the_vqgan_is_remapped_whole(saved):
 
 def test_what_the_network_does_not_use_may_be_there_or_not(folder):
     before = load(folder).lm_head.weight
-    change(folder / SHARD, model__vqmodel__quant_conv__weight=torch.zeros(2), model__layers__0__self_attn__rotary_emb__inv_freq=torch.zeros(4), vit__head__probe=None)
+    unused = {"model__vqmodel__quant_conv__weight": torch.zeros(2), "model__layers__0__self_attn__rotary_emb__inv_freq": torch.zeros(4)}
+    change(folder / SHARD, **unused, vit__head__probe=None)
     change(folder / "vqgan.safetensors", loss__logvar=torch.zeros(()))
     assert torch.equal(load(folder).lm_head.weight, before)
 
@@ -135,7 +136,7 @@ def test_a_pickled_vqgan_is_converted_once_and_then_found(folder, own_home):
     torch.save({"state_dict": held, "epoch": 3}, folder / "vqgan.ckpt")
     before = codes.load(str(folder))
     (folder / "vqgan.safetensors").unlink()
-    with pytest.raises(SourceError, match="has its VQGAN as a pickle, which can run code and is not loaded; `flowmm models convert .*vqgan.ckpt` makes it safe"):
+    with pytest.raises(SourceError, match="VQGAN as a pickle, which can run code and is not loaded; `flowmm models convert .*vqgan.ckpt` makes it safe"):
         codes.load(str(folder))
     converted = convert.convert(folder / "vqgan.ckpt")
     after = codes.load(str(folder))  # beside the other models, where `convert` puts it
@@ -199,7 +200,8 @@ def test_nonsense_in_the_configs_is_a_sentence_and_leaves_spaces_unknown(folder)
 def test_without_a_config_the_vision_tower_is_the_published_one(folder):
     (folder / "SigLIP" / "config.json").unlink()
     part = open_source(str(folder)).component("")
-    assert part.siglip == {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16, "image_size": 384, "patch_size": 14}
+    published = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16, "image_size": 384, "patch_size": 14}
+    assert part.siglip == published
     assert vlm.load.spec.describe(type("Known", (), {"values": {"source": str(folder)}}))["encoder"].shape == (None, 729, 32)
 
 

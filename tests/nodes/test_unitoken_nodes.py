@@ -91,7 +91,7 @@ def test_cancelling_takes_effect_at_the_next_code_or_token(folder, task):
     ("size", "words"),
     [
         ({"width": 17}, "draws in squares of 4 pixels, of which 17×16 is no whole number; try 16×16"),
-        ({"width": 200, "height": 200}, "a picture of 200×200 takes 10,100 tokens, where the model's context holds 4,096"),
+        ({"width": 200, "height": 200}, "a picture of 200×200 takes 10,100 tokens, and the model's context holds 4,096"),
     ],
 )
 def test_sizes_that_cannot_be_drawn_are_refused(folder, size, words):

@@ -345,7 +345,7 @@ def test_what_the_model_reads_is_the_published_sequence_once(folder, reference, 
     parts = autoregressive.load(folder)
     module, read = residency("cpu").load(parts.model), []
     forward = module.model.forward
-    monkeypatch.setattr(module.model, "forward", lambda *args, **inputs: read.append((inputs["input_ids"], inputs["attention_mask"])) or forward(*args, **inputs))
+    monkeypatch.setattr(module.model, "forward", lambda **inputs: read.append((inputs["input_ids"], inputs["attention_mask"])) or forward(**inputs))
     words, nothing = (autoregressive.picture_prompt(parts.tokenizer, Text(("a red circle",)), conditional=flag) for flag in (True, False))
     autoregressive.sample_codes(parts.model, words, nothing, seed=Seed(7))
     _, _, told = drawn_by_hand(reference)
