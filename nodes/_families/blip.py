@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from flowmm.models import spaces
@@ -60,7 +62,13 @@ class BlipAnswerer(BlipWriter):
         ).last_hidden_state  # fmt: skip
         first = torch.full_like(ids[:, :1], self.module.decoder_start_token_id)
         # BlipForQuestionAnswering.generate attends to the padding of shorter questions too; here an answer does not hang on its company.
-        return self._read(first, torch.ones_like(first), question, mask)
+        self.heeding = heeding if (mask == 0).any() else nullcontext
+        with self.heeding(self.module.text_decoder):
+            return self._read(first, torch.ones_like(first), question, mask)
+
+    def step(self, ids: Any) -> Any:
+        with self.heeding(self.module.text_decoder):
+            return super().step(ids)
 
 
 class _Blip(Family):
@@ -164,6 +172,21 @@ class BlipMatch(_Blip):
 
     def picture_vectors(self, module: Any, features: Any) -> Any:
         return normal(module.vision_proj(features[:, 0]))[:, None]
+
+
+@contextmanager
+def heeding(decoder: Any) -> Iterator[None]:
+    """Cross-attention heeds its mask. transformers 5.24's BlipTextAttention hands it on as that of self-attention, which is not looked at."""
+
+    def hand_on(module: Any, args: tuple, given: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        return args, given | {"encoder_attention_mask": given.get("attention_mask")}
+
+    hooks = [layer.crossattention.self.register_forward_pre_hook(hand_on, with_kwargs=True) for layer in decoder.bert.encoder.layer]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def read_within(words: Any, tokenizer: Tokenizer, texts: Text) -> list[list[int]]:
