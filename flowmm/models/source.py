@@ -115,7 +115,12 @@ class Component:
         import torch
 
         options = {"use_safetensors": True, "local_files_only": True, "variant": self.weights.variant}
-        return cls.from_pretrained(self.folder, dtype=getattr(torch, dtype), **options)
+        module, found = cls.from_pretrained(self.folder, dtype=getattr(torch, dtype), output_loading_info=True, **options)
+        missing = sorted(found["missing_keys"])
+        if missing:  # the libraries would draw them at random
+            shown = ", ".join(missing[:2]) + (" …" if len(missing) > 2 else "")
+            raise SourceError(f"{self} lacks {len(missing)} weights of a {cls.__name__} ({shown}): it is not whole, or another model; download it again")
+        return module
 
     def load_tokenizer(self, cls: Any) -> Any:
         return cls.from_pretrained(self.folder, local_files_only=True)

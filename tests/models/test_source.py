@@ -230,6 +230,24 @@ def test_a_variant_is_found_where_the_plain_names_are_missing(clip_folder):
     assert clip.logit_scale(clip.load(str(clip_folder)).model).value > 1
 
 
+def test_weights_that_a_file_lacks_are_not_drawn_at_random(clip_folder, diffusion_folder):
+    from safetensors.torch import load_file, save_file
+
+    from flowmm.models.residency import Residency
+    from flowmm.nodes import clip, diffusion
+
+    for path, key, node, part in (
+        (clip_folder / "model.safetensors", "text_projection.weight", clip, "model"),
+        (diffusion_folder / "unet" / "diffusion_pytorch_model.safetensors", "conv_out.weight", diffusion, "denoiser"),
+    ):
+        held = load_file(path)
+        del held[key]
+        save_file(held, path, metadata={"format": "pt"})
+        source = clip_folder if node is clip else diffusion_folder
+        with pytest.raises((SourceError, ValueError), match=key):
+            Residency("cpu").load(getattr(node.load(str(source)), part))
+
+
 def test_a_variant_in_several_shards_is_found_too(clip_folder):
     from transformers import CLIPModel
 

@@ -23,7 +23,8 @@ def widen(module, seed=0):
             elif parameter.ndim > 1:
                 parameter.copy_(noise * 1.2 / math.sqrt(parameter[0].numel()))
             elif parameter.ndim == 1:
-                parameter.add_(noise * 0.2)
+                drawn = (parameter != parameter[0]).any()  # by the library, at random; else a norm's ones or a bias's zeros
+                parameter.copy_(noise * 0.2 + (0 if drawn else parameter))
     return module.eval()
 
 
