@@ -56,7 +56,7 @@ def save_blip2(folder, language="opt", kind="ForConditionalGeneration", seed=0, 
     size = len(words) + 5  # published models have room for more words than their tokenizer knows
     if language == "opt":
         text = {"model_type": "opt", "hidden_size": WIDTH, "word_embed_proj_dim": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 64,
-                "max_position_embeddings": 96, "vocab_size": size, "eos_token_id": words("\n", add_special_tokens=False).input_ids[0], "pad_token_id": 1}  # fmt: skip
+                "max_position_embeddings": 96, "vocab_size": size, "eos_token_id": (words("\n", add_special_tokens=False).input_ids or [2])[0], "pad_token_id": 1}  # fmt: skip
     else:
         text = {"model_type": "t5", "d_model": WIDTH, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4, "vocab_size": size,
                 "decoder_start_token_id": 0, "dense_act_fn": "gelu", "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "bos_token_id": 1}  # fmt: skip
