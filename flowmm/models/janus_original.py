@@ -31,6 +31,7 @@ LANGUAGE = (
     "max_position_embeddings", "rms_norm_eps", "rope_theta", "rope_scaling", "attention_bias", "mlp_bias",
 )  # fmt: skip
 TOKENS = {"bos_token": "<｜begin▁of▁sentence｜>", "eos_token": "<｜end▁of▁sentence｜>", "pad_token": "<｜▁pad▁｜>", "unk_token": None}
+LLAMA = {"add_bos_token": True, "add_eos_token": False, "padding_side": "left", "model_max_length": 16384, "clean_up_tokenization_spaces": False}
 PICTURE = "<image_placeholder>"
 TOWER, VQ = "vision_model.vision_tower.", "gen_vision_model."
 
@@ -113,10 +114,9 @@ class Part(Component):
         from transformers import PreTrainedTokenizerFast
 
         said = self._said
-        adding = {"add_bos_token": said.get("add_bos_token", True), "add_eos_token": said.get("add_eos_token", False)}
-        longest = said.get("model_max_length", 16384)
+        settings = LLAMA | {name: said[name] for name in LLAMA if name in said}
         named = {name: token for name in TOKENS if (token := _token(said, name)) in self._ids}
-        return PreTrainedTokenizerFast(tokenizer_file=str(self._vocabulary), model_max_length=longest, clean_up_tokenization_spaces=False, **adding, **named)
+        return PreTrainedTokenizerFast(tokenizer_file=str(self._vocabulary), **settings, **named)
 
     @property
     def _said(self) -> dict[str, Any]:
@@ -148,8 +148,10 @@ class Part(Component):
         whole = read_json(self.folder / "config.json", self.of)
         absent = [name for name in PARTS if not isinstance(whole.get(name), dict)]
         if absent:
-            raise SourceError(f"`{self.of}` is a MultiModalityCausalLM without {absent[0]}, so neither Janus nor Janus-Pro: DeepSeek-VL and JanusFlow are laid out "
-                              "alike; take deepseek-ai/Janus-1.3B, Janus-Pro-1B or Janus-Pro-7B")  # fmt: skip
+            raise SourceError(
+                f"`{self.of}` is a MultiModalityCausalLM without {absent[0]}, so neither Janus nor Janus-Pro: DeepSeek-VL and JanusFlow are "
+                "laid out alike; take deepseek-ai/Janus-1.3B, Janus-Pro-1B or Janus-Pro-7B"
+            )
         image, aligner, drawn = (whole[name].get("params") or {} for name in ("vision_config", "aligner_config", "gen_aligner_config"))
         tower, side = str(image.get("model_name", "siglip")), image.get("image_size", 384)
         if not tower.startswith("siglip") or type(side) is not int:
@@ -171,6 +173,8 @@ class Part(Component):
                 "projection_dim": self._shape("gen_aligner.layers.0.weight")[0], "num_hidden_layers": drawn.get("depth", 1),
                 "image_token_embed_dim": self._shape("gen_head.output_mlp_projector.weight")[1],
             }  # fmt: skip
+        except SourceError:
+            raise
         except (ValueError, IndexError, ZeroDivisionError):
             raise SourceError(f"`{self.of}`: its tensors have not the shapes of a Janus model's; download it again") from None
         text = {"model_type": "llama"} | {name: whole["language_config"][name] for name in LANGUAGE if name in whole["language_config"]}

@@ -110,13 +110,11 @@ class Janus(Family):
         }
 
     def generating(self, source: Source) -> dict[str, Handle]:
+        return {"tokenizer": self._tokenizer(source), "model": self._model(source), "codebook": self.codebook(source)}
+
+    def codebook(self, source: Source) -> Codebook:
         rows, factor = _grid(source)
-        settings = {"size": _codes(source), "factor": factor, "side": rows * factor}
-        return {
-            "tokenizer": self._tokenizer(source),
-            "model": self._model(source),
-            "codebook": make(Codebook, source.component(""), self.name, settings),
-        }
+        return make(Codebook, source.component(""), self.name, {"size": _codes(source), "factor": factor, "side": rows * factor})
 
     def spaces(self, source: Source) -> dict[str, Space]:
         model = source.component("")

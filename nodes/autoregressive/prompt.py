@@ -22,7 +22,7 @@ def picture_prompt(
     """What a model that draws continues: the text in the form it was trained on, up to where the picture begins.
 
     text: B prompts, empty ones too. Returns ids and mask int64 [B, L], padded on the left. A text longer than the model's
-    context is cut.
+    context is cut (DALL-E 1) or an error (models that chat).
 
     Reference: the conditional and unconditional prompts of Janus, UniToken and DALL-E 1.
     """

@@ -269,7 +269,7 @@ def test_the_unconditional_prompt_is_padding_but_for_what_begins_text_and_pictur
     assert torch.equal(negative.mask, inputs.attention_mask)
 
 
-def unrolled(model, ids, codes, mask=None):
+def unrolled(model, ids, codes):
     """Logits [2B, L, N] of codes by one forward over both prompts and all codes at once."""
     with torch.no_grad():
         embeds = torch.cat([model.get_input_embeddings()(ids), model.prepare_embeddings_for_image_generation(codes[:, :-1].repeat(2, 1))], dim=1)

@@ -39,7 +39,7 @@ def tokenizer(roles=True, **options):
     )  # fmt: skip
 
 
-def model(seed=0, text=None, **vq):
+def model(seed=0, text=None, side=SIDE):
     from transformers import JanusConfig, JanusForConditionalGeneration
 
     words = tokenizer()
@@ -50,12 +50,12 @@ def model(seed=0, text=None, **vq):
             "num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 1024, **ids, **(text or {}),
         },
         vision_config={
-            "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 16, "image_size": SIDE, "patch_size": PATCH, "mlp_ratio": 2,
-            "projection_dim": WIDTH, "num_image_tokens": COUNT,
+            "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 16, "image_size": side, "patch_size": PATCH, "mlp_ratio": 2,
+            "projection_dim": WIDTH, "num_image_tokens": (side // PATCH) ** 2,
         },
         vq_config={
             "embed_dim": 8, "num_embeddings": CODES, "latent_channels": 16, "base_channels": 32, "channel_multiplier": [1, 1, 1, 2], "num_res_blocks": 1,
-            "projection_dim": WIDTH, "image_token_embed_dim": WIDTH, **vq,
+            "projection_dim": WIDTH, "image_token_embed_dim": WIDTH,
         },
         image_token_id=words.convert_tokens_to_ids(PICTURE), tie_word_embeddings=False,
     )  # fmt: skip
@@ -66,19 +66,19 @@ def model(seed=0, text=None, **vq):
     return made
 
 
-def processor():
+def processor(side=SIDE):
     from transformers import JanusImageProcessorPil, JanusProcessor
 
     words = tokenizer(extra_special_tokens={"image_token": PICTURE, "boi_token": BEGIN, "eoi_token": END})
-    pictures = JanusImageProcessorPil(size={"height": SIDE, "width": SIDE}, image_mean=MEAN, image_std=MEAN)
-    return JanusProcessor(pictures, words, chat_template=TEMPLATE, use_default_system_prompt=True, num_image_tokens=COUNT)
+    pictures = JanusImageProcessorPil(size={"height": side, "width": side}, image_mean=MEAN, image_std=MEAN)
+    return JanusProcessor(pictures, words, chat_template=TEMPLATE, use_default_system_prompt=True, num_image_tokens=(side // PATCH) ** 2)
 
 
-def save(folder, seed=0, **changes):
+def save(folder, seed=0, text=None, side=SIDE):
     """A JanusForConditionalGeneration folder: 32×32 pictures, read as 16 patches and drawn with 4×4 of 64 codes."""
     folder.mkdir(parents=True, exist_ok=True)
-    model(seed).save_pretrained(folder, **changes)
-    processor().save_pretrained(folder)
+    model(seed, text, side).save_pretrained(folder)
+    processor(side).save_pretrained(folder)
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"tokenizer_class": "LlamaTokenizerFast"}))  # as published
     return folder
