@@ -11,6 +11,7 @@ from ..sockets import Text
 
 Kind = Literal["planned", "running", "progress", "preview", "finished", "note", "done", "failed", "cancelled"]
 INTERVAL = 0.05  # seconds between two events of one sort
+SPARED = 9  # previews take at most a tenth of a node's time: so many times as long as one took, none is made
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Reporter:
         self.listener = listener
         self._started: dict[str, float] = {}
         self._last: dict[str, float] = {}
+        self._spared: dict[str, float] = {}
         self._finished: list[str] = []
         self._cached = 0
         self._flushed = 0.0
@@ -56,14 +58,16 @@ class Reporter:
     def progress(self, node: str, step: int, steps: int, preview: Any = None) -> None:
         """The first and last step always, others at most every INTERVAL; the rate gives the time left."""
         now = time.monotonic()
-        if step < steps and now - self._last.get(node, 0.0) < INTERVAL:
+        if self.listener is None or (step < steps and now - self._last.get(node, 0.0) < INTERVAL):
             return
         self._last[node] = now
         elapsed = now - self._started.setdefault(node, now)
         eta = elapsed / step * (steps - step) if step and elapsed else None
         self.send("progress", node=node, step=step, steps=steps, eta=eta)
-        if preview is not None and step < steps:
+        if preview is not None and step < steps and now >= self._spared.get(node, 0.0):
             made = preview() if callable(preview) else preview
+            made_at = time.monotonic()
+            self._spared[node] = made_at + SPARED * (made_at - now)
             self.send("preview", node=node, **({"text": str(made)} if isinstance(made, Text) else {"image": made}))
 
     def finished(self, node: str, cached: bool) -> None:

@@ -53,6 +53,29 @@ def test_a_preview_is_a_picture(either):
     assert previews and all(e.image.pixels.shape == (1, 3, 4, 4) for e in previews)
 
 
+def test_previews_that_take_long_are_few_and_none_is_made_for_nobody(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("flowmm.engine.events.time.monotonic", lambda: clock[0])
+
+    def run(listener):
+        made = []
+
+        def draw():
+            clock[0] += 0.5
+            made.append(1)
+
+        reporter = Reporter(listener)
+        started = clock[0]
+        for step in range(500):
+            reporter.progress("paint", step, 500, draw)
+            clock[0] += 0.1
+        return len(made), clock[0] - started
+
+    count, seconds = run(lambda event: None)
+    assert 5 <= count and count * 0.5 <= 0.1 * seconds + 0.5  # a tenth, and the one that is being made
+    assert run(None)[0] == 0
+
+
 def test_events_are_deltas_and_few(runtime):
     """A thousand nodes in a moment are a handful of events, and each node is named once."""
     graph = Graph()

@@ -20,7 +20,7 @@ from typing import Any
 
 from ...catalog import Cancelled, NodeSpec, code, find
 from ...store.codec import Encoded, Unstorable, encode
-from ..events import INTERVAL
+from ..events import INTERVAL, SPARED
 from ..run import content, explain
 from .base import NodeFailed, Task
 from .inline import InlineWorker
@@ -155,15 +155,18 @@ class Child:
         return value
 
     def _reporter(self, number: int, watched: bool):
-        last = 0.0
+        last = spared = 0.0
 
         def report(step: int, steps: int, preview: Any) -> None:
-            nonlocal last
+            nonlocal last, spared
             now = time.monotonic()
             if not watched or (step < steps and now - last < INTERVAL):
                 return
             last = now
-            image = preview() if callable(preview) and step < steps else None
+            image = preview() if callable(preview) and step < steps and now >= spared else None
+            if image is not None:
+                made = time.monotonic()
+                spared = made + SPARED * (made - now)
             self.channel.send((PROGRESS, number, step, steps, None if image is None else encode(image)))
 
         return report
