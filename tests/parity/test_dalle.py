@@ -240,6 +240,7 @@ def test_the_picture_is_shown_while_it_is_drawn(made):
 
 def test_a_run_of_the_graph_tells_of_every_partial_picture_there_is_time_for(made, monkeypatch):
     monkeypatch.setattr("flowmm.engine.events.INTERVAL", 0)
+    monkeypatch.setattr("flowmm.engine.events.SPARED", 0)
     shown, fresh = [], flowmm.Runtime("cpu", cache=None, threads=1)
     flowmm.load("text-to-image-codes").run({"prompt": PROMPT, "seed": 7, "model": str(made())}, runtime=fresh, listener=shown.append)
     pictures = [event.image.pixels for event in shown if event.kind == "preview"]
