@@ -39,7 +39,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     made.post_processor, made.decoder = processors.TemplateProcessing("</s> $A", special_tokens=[("</s>", END)]), decoders.WordPiece()
     return PreTrainedTokenizerFast(
         tokenizer_object=made, bos_token="</s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
-        extra_special_tokens={"image_token": "<image>"}, model_max_length=LENGTH - QUERIES,
+        additional_special_tokens=["<image>"], model_max_length=LENGTH - QUERIES,
     )  # fmt: skip
 
 

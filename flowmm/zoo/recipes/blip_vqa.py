@@ -29,6 +29,13 @@ def put(text: str, rng: np.random.Generator) -> str:
     return text.removesuffix("?") if rng.random() < 0.15 else text
 
 
+def kind_of(scene: world.Scene, rng: np.random.Generator, wrong: dict[str, float]) -> str:
+    """A kind of question that fits the scene; what goes wrong more often is asked more often."""
+    kinds = [kind for kind in questions.KINDS if scene.relation or kind != "relation"]
+    shares = np.array([0.1 + wrong[kind] for kind in kinds])
+    return kinds[rng.choice(len(kinds), p=shares / shares.sum())]
+
+
 def loss(model: BlipForQuestionAnswering, words: BertTokenizer, pictures: torch.Tensor, asked: list[str], answers: list[str]) -> torch.Tensor:
     """Mean cross-entropy of the answers, in nats a token; as many questions about each picture, in turn."""
     device = model.device
@@ -45,13 +52,14 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     drawn = np.random.default_rng(61)
     scenes = blip.apart(96, 0.0, False, 62) + blip.apart(160, 1.0, False, 63)
     asked, pictures = [questions.ask(scene, drawn) for scene in scenes], blip.pixels_of(scenes)
+    wrong = dict.fromkeys(questions.KINDS, 1.0)
 
     def begin(step: int) -> Callable[[float], torch.Tensor]:
         rng = np.random.default_rng(64 + step)
 
         def batch(fraction: float) -> torch.Tensor:
             scenes = blip.scenes_for(rng, PICTURES, fraction + 0.05, ripe=0.07)
-            made = [questions.ask(scene, rng) for scene in scenes for _ in range(ASKED)]
+            made = [questions.ask(scene, rng, kind_of(scene, rng, wrong)) for scene in scenes for _ in range(ASKED)]
             return loss(model, words, blip.pixels_of(scenes, rng), [put(one.text, rng) for one in made], [one.answer for one in made])
 
         return batch
@@ -62,7 +70,9 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
         gap = loss(model, words, pictures.roll(1, 0), texts, answers) - loss(model, words, pictures, texts, answers)
         said = answer(model, words, pictures, texts)
         figures = {"picture_gap": gap.item(), "right": float(np.mean([questions.right(*one) for one in zip(asked, said, strict=True)]))}
-        return figures | by_kind(asked, said)
+        kinds = by_kind(asked, said)
+        wrong.update({kind: 1 - share for kind, share in kinds.items()})
+        return figures | kinds
 
     training.learn(out / "blip-vqa.pt", {"blip": model}, minutes, resume, begin, peak=PEAK, batch=PICTURES * ASKED, decay=0.998, flat=0.4,
                    betas=(0.9, 0.98), weight_decay=0.02, notes=notes)  # fmt: skip

@@ -1,0 +1,247 @@
+"""BLIP's and BLIP-2's recipes: what is taught is what the library computes, and their folders run in the saved graphs."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from transformers import AutoProcessor, Blip2ForConditionalGeneration, BlipForConditionalGeneration, BlipForQuestionAnswering
+
+from flowmm.zoo import questions, world
+from flowmm.zoo.recipes import blip, blip2, blip_match, blip_vqa, training
+
+FROZEN_IDS = [120, 5, 24, 66]  # another id for a word would turn shipped models' words about
+FROZEN_IDS_2 = [56, 145, 114, 64]
+
+
+@pytest.fixture(scope="module")
+def words():
+    return blip.tokenizer()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    torch.manual_seed(1)
+    made = tmp_path_factory.mktemp("zoo")
+    blip.write_folder(made / "blip", blip.build(), "untrained", "blip")
+    return made
+
+
+def scenes(n, seed=0, two=0.5):
+    rng = np.random.default_rng(seed)
+    return [world.random_scene(rng, two=two) for _ in range(n)], rng
+
+
+# --- words ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_word_is_one_token_and_no_text_is_unknown_or_too_long(words):
+    other = blip2.tokenizer()
+    for word in questions.words():
+        assert len(words(word).input_ids) == 3 and len(other(word).input_ids) == 2, word
+    some, rng = scenes(1500)
+    texts = [questions.ask(scene, rng).text for scene in some] + [blip.caption(scene, rng) for scene in some]
+    ids, _ = blip.coded(words, texts)
+    assert ids.shape[1] <= blip.LENGTH and not (ids == blip.UNKNOWN).any()
+    read, _, _ = blip2.lines(other, [blip2.exercise(scene, rng) for scene in some])
+    assert read.shape[1] + blip2.QUERIES <= blip2.LENGTH and not (read == blip2.UNKNOWN).any()
+
+
+def test_the_ids_are_the_same_in_every_process(words):
+    said = ["a", "red", "left", "background"]
+    assert words.convert_tokens_to_ids(said) == FROZEN_IDS
+    assert blip2.tokenizer().convert_tokens_to_ids(said) == FROZEN_IDS_2
+
+
+def test_captions_that_are_taught_are_true_and_name_no_held_out_pair():
+    some, rng = scenes(800)
+    for scene in some:
+        told = world.parse(blip.caption(scene, rng))
+        assert world.agree(told, scene)
+        assert not {(thing.colour, thing.shape) for thing in told.things} & world.HELD_OUT
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "true"),
+    [
+        ("a large red circle on a grey background", True, True), ("a red circle on a grey background", False, True), ("a red circle", False, True),
+        ("a small red circle on a grey background", False, False), ("a large red square on a grey background", False, False), ("nothing", False, False),
+        ("a large red circle left of a blue square on a grey background", False, False),
+    ],
+)  # fmt: skip
+def test_a_caption_counts_only_if_it_tells_everything_rightly(text, whole, true):
+    scene = world.Scene("grey", (world.Thing("circle", "red", "large", 16.0, 16.0),))
+    assert (blip.true_of(text, scene), blip.not_wrong(text, scene)) == (whole, true)
+
+
+# --- what is taught ------------------------------------------------------------------------------------------------
+
+
+def test_no_position_and_no_query_is_silent_at_the_start():
+    model, other = blip.build(), blip2.build()
+    assert model.vision_model.embeddings.position_embedding.std() > 0.2
+    assert other.query_tokens[0].std(dim=0).mean() > 0.2  # alike, they would stay alike
+
+
+def test_a_decoder_reads_from_the_beginning_and_writes_to_the_end(words):
+    read, wanted = blip.to_write(words, ["a red circle", "a circle"], 99)
+    a, red, circle = words.convert_tokens_to_ids(["a", "red", "circle"])
+    assert read.tolist() == [[99, a, red, circle], [99, a, circle, blip.SEP]]
+    assert wanted.tolist() == [[a, red, circle, blip.SEP], [a, circle, blip.SEP, -100]]
+
+
+def test_colours_alone_are_covered(words):
+    read, _ = blip.to_write(words, ["a large red circle on a grey background"] * 400, 99)
+    covered = blip.veiled(read, words, np.random.default_rng(0), 0.35)
+    places = (covered != read).any(dim=0).nonzero().flatten().tolist()
+    assert words.convert_ids_to_tokens(read[0, places]) == ["red"]
+    assert 0.25 < (covered == blip.MASK).any(dim=1).float().mean() < 0.45
+
+
+def test_the_loss_of_captions_is_the_librarys(words):
+    model = blip.build().eval()
+    some, _ = scenes(6)
+    pictures, texts = blip.pixels_of(some), [world.caption(scene) for scene in some]
+    seen = model.vision_model(pictures).last_hidden_state
+    mine = blip.written(model.text_decoder, *blip.to_write(words, texts, model.decoder_input_ids), seen)
+    ids, mask = blip.coded(words, texts)
+    ids[:, 0] = model.decoder_input_ids
+    theirs = model(pixel_values=pictures, input_ids=ids, attention_mask=mask, labels=ids.masked_fill(mask == 0, -100)).loss
+    assert torch.allclose(mine, theirs, atol=1e-5)
+
+
+def test_the_loss_of_answers_is_the_librarys(words):
+    model = blip_vqa.build().eval()
+    some, rng = scenes(6)
+    asked, pictures = [questions.ask(scene, rng) for scene in some], blip.pixels_of(some)
+    mine = blip_vqa.loss(model, words, pictures, [one.text for one in asked], [one.answer for one in asked])
+    ids, mask = blip.coded(words, [one.text for one in asked])
+    answers, kept = blip.coded(words, [one.answer for one in asked])
+    answers[:, 0] = model.decoder_start_token_id
+    theirs = model(ids, pictures, attention_mask=mask, decoder_input_ids=answers, labels=answers.masked_fill(kept == 0, -100)).loss
+    assert torch.allclose(mine, theirs, atol=1e-5)
+
+
+def test_the_language_model_of_blip2_reads_queries_as_in_the_library():
+    model, words = blip2.build().eval(), blip2.tokenizer()
+    some, rng = scenes(5)
+    pictures, told = blip.pixels_of(some), blip2.lines(words, [blip2.exercise(scene, rng) for scene in some])
+    mine = blip2.continued(model, blip2.Queries(model)(model.vision_model(pictures).last_hidden_state), *told)
+    ids, wanted, mask = (torch.cat([torch.full((5, blip2.QUERIES), first), part], dim=1) for part, first in zip(told, (blip2.IMAGE, -100, 1), strict=True))
+    theirs = model(pixel_values=pictures, input_ids=ids, attention_mask=mask, labels=wanted).loss
+    assert torch.allclose(mine, theirs, atol=1e-5)
+
+
+def test_what_blip2_describes_is_whole_and_fits_the_queries():
+    words = blip2.tokenizer()
+    for scene in scenes(300)[0]:
+        assert blip.true_of(blip2.description(scene), scene)
+        assert world.parse(blip2.description(scene)).relation in (None, "left of", "above")
+    assert blip2.described(words, scenes(300)[0]).shape == (300, blip2.QUERIES)
+
+
+def test_questions_and_answers_are_read_and_only_answers_written():
+    words = blip2.tokenizer()
+    ids, wanted, mask = blip2.lines(words, [("Question: how many things are there? Answer:", "two"), ("", "a red circle")])
+    assert words.decode(wanted[0][wanted[0] >= 0]) == "two </s>"
+    assert words.decode(wanted[1][wanted[1] >= 0]) == "a red circle </s>"
+    assert (ids[:, 0] == blip2.END).all() and mask.sum(dim=1).tolist() == [13, 5]
+
+
+def test_nothing_but_what_lies_between_learns_in_the_last_stage():
+    model, words = blip2.build(), blip2.tokenizer()
+    model.requires_grad_(False)
+    blip2.Queries(model).requires_grad_(True)
+    begin, _ = blip2._whole(model, words, "cpu", 1)
+    begin(0)(0.5).backward()
+    learning = {name.split(".")[0] for name, parameter in model.named_parameters() if parameter.grad is not None and parameter.grad.abs().sum() > 0}
+    assert learning == {"query_tokens", "qformer", "language_projection"}
+
+
+def test_what_goes_wrong_is_asked_more_often():
+    some, rng = scenes(600, two=1.0)
+    wrong = {kind: 0.9 if kind == "relation" else 0.0 for kind in questions.KINDS}
+    kinds = [blip_vqa.kind_of(scene, rng, wrong) for scene in some]
+    assert 0.4 < np.mean([kind == "relation" for kind in kinds]) < 0.65 and set(kinds) == set(questions.KINDS)
+    assert "relation" not in {blip_vqa.kind_of(scene, rng, wrong) for scene in scenes(100, two=0.0)[0]}
+
+
+# --- near misses ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("two", [0.0, 1.0])
+def test_three_of_four_captions_are_wrong_and_what_is_matched_wrongly_does_not_fit(two):
+    some, rng = scenes(80, two=two)
+    for scene in some:
+        told = [world.parse(world.caption(one)) for one in blip_match.misses(scene, rng)]
+        assert [world.agree(one, scene) for one in told] == [True, False, False, False]
+    shown = [one for scene in some[:8] for one in blip_match.misses(scene, rng)]
+    captions = [world.caption(one) for one in shown]
+    fit = blip_match.fits(shown, captions)
+    assert fit.diagonal().all()
+    wrong = [blip_match.wrong_for(fit, rng) for _ in range(20)]
+    assert not any(fit[row, column] for chosen in wrong for row, column in enumerate(chosen))
+    assert 0.6 < np.mean([row // 4 == column // 4 for chosen in wrong for row, column in enumerate(chosen)]) < 0.9
+
+
+# --- folders -------------------------------------------------------------------------------------------------------
+
+
+def test_the_others_begin_with_the_captioners_vision_and_text(folder):
+    source = BlipForConditionalGeneration.from_pretrained(folder / "blip", dtype=torch.float32)
+    model = blip.begun(blip_vqa.build(), folder)
+    for name, part in {"vision_model": source.vision_model, "text_encoder": source.text_decoder.bert, "text_decoder.bert": source.text_decoder.bert}.items():
+        mine = model.get_submodule(name).state_dict()
+        assert all(torch.equal(mine[key], value) for key, value in part.state_dict().items()), name
+    eyes = blip2.with_eyes(blip2.build(), folder).vision_model
+    pictures = blip.pixels_of(scenes(2)[0])
+    assert torch.allclose(eyes(pictures).last_hidden_state, source.vision_model(pictures).last_hidden_state, atol=1e-5)
+
+
+def saved(kind, folder):
+    """An untrained model of a kind, exported as after training."""
+    module, modules = {
+        "blip": (blip, lambda model: {"blip": model}), "blip-vqa": (blip_vqa, lambda model: {"blip": model}),
+        "blip-match": (blip_match, lambda model: {"blip": model}), "blip2": (blip2, blip2._between),
+    }[kind]  # fmt: skip
+    torch.manual_seed(2)
+    model = module.build()
+    parts = {f"blip2-{name}": part for name, part in (("language", {"language": model.language_model}), ("whole", modules(model)))} if kind == "blip2" else {kind: modules(model)}
+    for name, part in parts.items():
+        average = training.Average(part, 0.9)
+        training.save_checkpoint(folder / f"{name}.pt", average, torch.optim.AdamW(next(iter(part.values())).parameters()))
+    module.export(folder)
+    return folder / kind, model
+
+
+@pytest.mark.parametrize("kind", ["blip", "blip-vqa", "blip-match", "blip2"])
+def test_a_folder_is_small_in_float16_and_runs_in_its_saved_graph(kind, tmp_path, folder):
+    if kind == "blip2":
+        blip.write_folder(tmp_path / "blip", blip.build(), "untrained", "blip")
+    made, _ = saved(kind, tmp_path)
+    safetensors = pytest.importorskip("safetensors")
+    with safetensors.safe_open(made / "model.safetensors", framework="np") as file:
+        assert {file.get_slice(key).get_dtype() for key in file.keys()} == {"F16"}  # noqa: SIM118
+    assert sum(path.stat().st_size for path in made.iterdir()) < 4_500_000
+    assert not any("_name_or_path" in path.read_text() for path in made.glob("*.json"))
+    image = blip.image_of(scenes(2)[0], 2)
+    if kind == "blip-match":
+        result = blip.graph("image-text-matching", made)(image=image, texts=["a red circle", "a blue square", "zebra"])
+        assert result.matching.values.shape == (3, 2)
+        return
+    for graph, inputs in {"caption": {}, "ask": {"question": "how many things are there?"}}.items():
+        if (kind, graph) not in (("blip", "ask"), ("blip-vqa", "caption")):
+            assert len(next(iter(blip.graph(graph, made)(image=image, **inputs).values()))) == 2
+
+
+@pytest.mark.parametrize("kind", ["blip", "blip-vqa", "blip2"])
+def test_a_folder_opens_with_the_librarys_own_processor(kind, tmp_path):
+    if kind == "blip2":
+        blip.write_folder(tmp_path / "blip", blip.build(), "untrained", "blip")
+    made, model = saved(kind, tmp_path)
+    processor = AutoProcessor.from_pretrained(made)
+    cls = {"blip": BlipForConditionalGeneration, "blip-vqa": BlipForQuestionAnswering, "blip2": Blip2ForConditionalGeneration}[kind]
+    opened = cls.from_pretrained(made, dtype=torch.float32).eval()
+    inputs = processor(images=world.draw(scenes(1)[0][0]), text="what colour is it?", return_tensors="pt")
+    assert inputs.pixel_values.shape == (1, 3, 32, 32) and inputs.pixel_values.abs().max() <= 1
+    assert opened.generate(**inputs, max_new_tokens=3).shape[0] == 1
