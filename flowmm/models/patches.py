@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,10 @@ def apply(base: Any, handle: Handle) -> Any:
     joined = isinstance(module, torch.nn.ModuleList)
     for member, component in zip(module if joined else [module], handle.component.split("+"), strict=True):
         laid = [(f"patch{i}", patch) for i, patch in enumerate(handle.patches) if touches(patch, component)]
-        for name, patch in laid:
-            _lay(member, component, patch, name)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Already found a `peft_config`", UserWarning)  # several at once is what was asked for
+            for name, patch in laid:
+                _lay(member, component, patch, name)
         if laid:
             _weigh(member, [name for name, _ in laid], [patch.weight for _, patch in laid])
     return module.eval().requires_grad_(False)

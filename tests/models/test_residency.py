@@ -131,15 +131,47 @@ def test_using_a_handle_turns_gradients_off(parts):
     assert torch.is_grad_enabled()
 
 
-def test_patches_make_another_component(parts):
-    import dataclasses
+def test_patches_make_another_component_that_shares_the_weights(parts, saved_diffusion, tmp_path):
+    import tiny_sd
 
     here = Residency("cpu")
-    patched = dataclasses.replace(parts.denoiser, patches=(("lora", "x", 1.0),))
-    here.load(parts.denoiser)
+    lora = tiny_sd.save_lora(tmp_path / "style.safetensors", saved_diffusion, text=False)
+    patched = diffusion.with_lora(parts.denoiser, lora, weight=0.5)
+    base = here.load(parts.denoiser)
+    alone = here.bytes
     assert not here.is_resident(patched)
-    with pytest.raises(ValueError, match="takes no patches"):
+    module = here.load(patched)
+    assert module is not base and here.is_resident(patched) and here.load(patched) is module and here.loaded == 1
+    assert {id(p) for p in base.parameters()} < {id(p) for p in module.parameters()}
+    assert alone < here.bytes < 2 * alone  # what the LoRA adds, not the base again
+
+
+def test_a_base_stays_as_long_as_something_is_laid_over_it(parts, saved_diffusion, tmp_path):
+    import tiny_sd
+
+    lora = tiny_sd.save_lora(tmp_path / "style.safetensors", saved_diffusion, text=False)
+    patched = diffusion.with_lora(parts.denoiser, lora)
+    here = Residency("cpu", budget=1)
+    with here.pinned(patched):
+        here.load(parts.autoencoder)
+        assert here.is_resident(patched) and here.is_resident(parts.denoiser)
+    here.load(parts.text_encoder)
+    assert not here.is_resident(patched)
+    here.load(parts.autoencoder)
+    assert not here.is_resident(parts.denoiser)
+
+
+def test_a_patch_that_does_not_fit_leaves_its_base_free(parts, saved_diffusion, tmp_path):
+    import tiny
+    import tiny_sd
+
+    other = tiny.save_stable_diffusion(tmp_path / "other", unet={"block_out_channels": (32, 64)})
+    patched = diffusion.with_lora(parts.denoiser, tiny_sd.save_lora(tmp_path / "style.safetensors", other, text=False))
+    here = Residency("cpu", budget=1)
+    with pytest.raises(ValueError, match="made for another model"):
         here.load(patched)
+    here.load(parts.autoencoder)
+    assert not here.is_resident(parts.denoiser)
 
 
 def test_weights_deleted_after_planning_are_missed_in_words(clip_folder):
