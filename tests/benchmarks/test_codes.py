@@ -86,7 +86,7 @@ def test_dvae_reconstruct_against_the_modules(benchmark, runtime, tmp_path):
 
     @torch.no_grad()
     def theirs():
-        pixels = torch.from_numpy(next(pictures).transpose(2, 0, 1)[None].astype("float32") / 255)
+        pixels = torch.from_numpy(next(pictures)).permute(2, 0, 1)[None].contiguous() / 255  # laid out as torchvision's ToTensor does
         one_hot = torch.nn.functional.one_hot(model.encode(pixels), 1024).permute(0, 3, 1, 2).float()
         stats = model.decoder.blocks(one_hot)  # as OpenAI's decoder reads codes
         return ((stats[:, :3].sigmoid() - 0.1) / 0.8).clamp(0, 1).numpy()
