@@ -22,14 +22,14 @@ def bert():
     return BertTokenizer(vocab={name: i for i, name in enumerate(names)}, model_max_length=64)
 
 
-def processor():
+def processor(side=SIDE):
     from transformers import BlipImageProcessorPil
 
-    return BlipImageProcessorPil(size={"height": SIDE, "width": SIDE})
+    return BlipImageProcessorPil(size={"height": side, "width": side})
 
 
-def save_blip(folder, kind="ForConditionalGeneration", seed=0, ends=0.0, text=None, **changes):
-    """A BlipFor… folder. ends: added to the bias of the id that ends a text."""
+def save_blip(folder, kind="ForConditionalGeneration", seed=0, ends=0.0, text=None, vision=None, **changes):
+    """A BlipFor… folder. ends: added to the bias of the id that ends a text. text, vision: other settings of the two sides."""
     import transformers
 
     words = bert()
@@ -37,13 +37,13 @@ def save_blip(folder, kind="ForConditionalGeneration", seed=0, ends=0.0, text=No
         "vocab_size": len(words) + 2, "hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
         "max_position_embeddings": 64, "bos_token_id": len(words), "eos_token_id": 2, "pad_token_id": 0, "sep_token_id": SEP,
     } | (text or {})  # fmt: skip
-    config = transformers.BlipConfig(text_config=settings, vision_config=VISION, image_text_hidden_size=16)
+    config = transformers.BlipConfig(text_config=settings, vision_config=VISION | (vision or {}), image_text_hidden_size=16)
     model = widen(getattr(transformers, f"Blip{kind}")(config), seed)
     if ends:
         with torch.no_grad():
             model.text_decoder.cls.predictions.bias[SEP] += ends
     model.save_pretrained(folder, **changes)
-    transformers.BlipProcessor(processor(), words).save_pretrained(folder)
+    transformers.BlipProcessor(processor(config.vision_config.image_size), words).save_pretrained(folder)
     return folder
 
 
