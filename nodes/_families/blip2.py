@@ -86,7 +86,7 @@ class Blip2(Family):
     def spaces(self, source: Source) -> dict[str, Space]:
         model = source.component("")
         return {
-            "V": spaces.vocabulary(spaces.number(model, "vocab_size", 50272, "text_config"), source.component("tokenizer")),
+            "V": spaces.vocabulary(spaces.number(model, "vocab_size", 32128 if _is_t5(model) else 50272, "text_config"), source.component("tokenizer")),
             "E": spaces.encoder(model, "blip2", _width(model)),
             "K": spaces.no_codes(),
         }

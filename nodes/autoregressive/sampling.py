@@ -13,7 +13,9 @@ from flowmm.sockets.facts import times
 from .._families import family_of
 from .loop import Choice, write
 
-Temperature = Annotated[float | None, Between(0, 10), Help("0 takes the likeliest, 1 draws as the model says, more is bolder; left out: what the model recommends")]
+Temperature = Annotated[
+    float | None, Between(0, 10), Help("0 takes the likeliest, 1 draws as the model says, more is bolder; left out: what the model recommends")
+]
 TopK = Annotated[int | None, Between(0), Help("Only the likeliest so many may be drawn; 0 all; left out: what the model recommends")]
 TopP = Annotated[float | None, Between(0, 1), Help("Only the likeliest that together have this probability; left out: what the model recommends")]
 
@@ -68,7 +70,8 @@ def sample_text(
 
         ids = write(
             lambda: writer.begin([prompt]), writer.step, choice, context.generators(seed.value if seed else 0, len(prompt.ids)), context,
-            most=writer.most(prompt, most or setting("tokens", 64)), least=least, stops=writer.stops, constraint=constraint, preview=lambda ids: lambda: told(ids),
+            most=writer.most(prompt, most or setting("tokens", 64)), least=least, stops=writer.stops, constraint=constraint,
+            preview=lambda ids: lambda: told(ids),
         )  # fmt: skip
         mask = _until(ids, writer.stops)
         return Written(told([row[kept.bool()] for row, kept in zip(ids, mask)]), Tokens(ids, mask))

@@ -12,6 +12,7 @@ import flowmm
 from flowmm.models.source import SourceError
 from flowmm.nodes import autoregressive, match, vision, vlm
 
+pytestmark = pytest.mark.filterwarnings("ignore:Using the model-agnostic default")
 SAMPLING = {"temperature": 0.8, "top_k": 9, "top_p": 0.9}
 QUESTIONS = ["what is it?", "is it red?", "what colour is a picture of a blue square?"]
 TEXTS = ["a red circle", "a picture of a blue square", "no"]

@@ -12,6 +12,7 @@ import flowmm
 from flowmm.nodes import vision, vlm
 from flowmm.sockets import Image
 
+pytestmark = pytest.mark.filterwarnings("ignore:Using the model-agnostic default")
 ASKED = "Question: {} Answer:"
 QUESTIONS = ["what is it?", "is it red?", "what colour is a picture of a blue square?"]
 SAMPLING = {"temperature": 0.8, "top_k": 9, "top_p": 0.9}

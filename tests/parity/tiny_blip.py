@@ -54,12 +54,17 @@ def save_blip2(folder, language="opt", kind="ForConditionalGeneration", seed=0, 
     words = bert() if kind == "ForImageTextRetrieval" else opt_words() if language == "opt" else t5_words()
     glue = transformers.Blip2Processor(processor(), words, num_query_tokens=QUERIES)
     size = len(words) + 5  # published models have room for more words than their tokenizer knows
-    if language == "opt":
-        text = {"model_type": "opt", "hidden_size": WIDTH, "word_embed_proj_dim": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 64,
-                "max_position_embeddings": 96, "vocab_size": size, "eos_token_id": (words("\n", add_special_tokens=False).input_ids or [2])[0], "pad_token_id": 1}  # fmt: skip
+    if language == "opt":  # a text ends with its first line
+        line = (words("\n", add_special_tokens=False).input_ids or [2])[0]
+        text = {
+            "model_type": "opt", "hidden_size": WIDTH, "word_embed_proj_dim": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 64,
+            "max_position_embeddings": 96, "vocab_size": size, "eos_token_id": line, "pad_token_id": 1,
+        }  # fmt: skip
     else:
-        text = {"model_type": "t5", "d_model": WIDTH, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4, "vocab_size": size,
-                "decoder_start_token_id": 0, "dense_act_fn": "gelu", "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "bos_token_id": 1}  # fmt: skip
+        text = {
+            "model_type": "t5", "d_model": WIDTH, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4, "vocab_size": size,
+            "decoder_start_token_id": 0, "dense_act_fn": "gelu", "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "bos_token_id": 1,
+        }  # fmt: skip
     qformer = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "encoder_hidden_size": 24, "vocab_size": size,
                "max_position_embeddings": 64, "cross_attention_frequency": 2, "use_qformer_text_input": kind == "ForImageTextRetrieval"}  # fmt: skip
     config = transformers.Blip2Config(

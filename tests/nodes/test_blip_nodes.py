@@ -58,8 +58,8 @@ def prompted(folder, text=None, count=2):
 def test_the_text_is_shown_while_it_grows(folders, runtime, monkeypatch, name):
     monkeypatch.setattr("flowmm.engine.events.INTERVAL", 0.0)
     events = []
-    picture = tiny_blip.pictures(1, seed=10)
-    done = flowmm.load("caption").run({"image": picture, "beginning": "a picture of", "model": str(folders[name]), "most": 8}, runtime=runtime, listener=events.append)
+    inputs = {"image": tiny_blip.pictures(1, seed=10), "beginning": "a picture of", "model": str(folders[name]), "most": 8}
+    done = flowmm.load("caption").run(inputs, runtime=runtime, listener=events.append)
     texts = [event.text for event in events if event.kind == "preview"]
     assert len(texts) > 2 and all(later.startswith(earlier.rstrip("�")) for earlier, later in zip(texts, texts[1:]))
     assert done.caption.lines[0].startswith(texts[-1].rstrip("�")) and len(texts[-1]) > len(texts[0])
@@ -218,6 +218,27 @@ def test_a_blip2_of_before_image_tokens_were_named(folders, tmp_path):
     with pytest.raises(SourceError, match="its config has no sensible `image_token_index`"):
         vlm.load(str(folder))
     assert vlm.load.spec.spaces({"source": str(folder)}) == {}
+
+
+def test_configs_that_say_only_what_is_not_usual(folders, tmp_path):
+    """As the published repositories have them."""
+    said = {
+        "opt": ({"text_config": {"model_type": "opt", "hidden_size": 2560, "eos_token_id": 50118}, "image_token_index": 50265}, (50272, 2560)),
+        "t5": ({"text_config": {"model_type": "t5", "d_model": 2048, "num_heads": 32}, "image_token_index": 32100}, (32128, 2048)),
+        "blip": ({"text_config": {"model_type": "blip_text_model"}, "vision_config": {"model_type": "blip_vision_model"}}, (30524, 768)),
+        "blip2_match": ({"qformer_config": {"vocab_size": 30523}, "vision_config": {"model_type": "blip_2_vision_model"}}, (30523, 1408)),
+    }
+    for name, (config, (size, width)) in said.items():
+        folder = shutil.copytree(folders[name], tmp_path / name)
+        architecture = json.loads((folder / "config.json").read_text())["architectures"]
+        (folder / "config.json").write_text(json.dumps(config | {"architectures": architecture}))
+        load = match.load if "match" in name else vlm.load
+        found = load.spec.spaces({"source": str(folder)})
+        assert dict(found["V"].facts)["size"] == size and dict(found["E"].facts)["width"] == width
+        facts = load.spec.describe(known(load, source=str(folder)))
+        tokens_read = {"opt": 2048, "t5": 512, "blip": 64, "blip2_match": 64}[name]  # the tiny BERT says 64 of itself
+        assert facts["tokenizer"].shape == (None, tokens_read) and facts["encoder"].shape[2] == width
+        assert load(str(folder)).tokenizer.setting("length") == tokens_read
 
 
 def test_models_of_other_families(folders, clip_folder):
