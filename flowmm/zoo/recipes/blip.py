@@ -94,16 +94,18 @@ def veiled(read: torch.Tensor, words: BertTokenizer, rng: np.random.Generator, s
     return read.masked_fill(covered, MASK)
 
 
-def written(decoder: nn.Module, read: torch.Tensor, wanted: torch.Tensor, seen: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-    """Mean cross-entropy, in nats a token, of texts written by a decoder that attends to `seen` (N, S, 128)."""
+def written(
+    decoder: nn.Module, read: torch.Tensor, wanted: torch.Tensor, seen: torch.Tensor, mask: torch.Tensor | None = None, weight: torch.Tensor | None = None,
+) -> torch.Tensor:  # fmt: skip
+    """Mean cross-entropy, in nats a token, of texts written by a decoder that attends to `seen` (N, S, 128). weight: of each id."""
     device = seen.device
     logits = decoder(input_ids=read.to(device), encoder_hidden_states=seen, encoder_attention_mask=mask, is_decoder=True, use_cache=False).logits
-    return F.cross_entropy(logits.flatten(0, 1), wanted.to(device).flatten(), ignore_index=-100)
+    return F.cross_entropy(logits.flatten(0, 1), wanted.to(device).flatten(), weight, ignore_index=-100)
 
 
 def scenes_for(rng: np.random.Generator, count: int, fraction: float, ripe: float = 0.1) -> list[world.Scene]:
-    """Scenes as a curriculum has them: single things near the middle first, then up to the full jitter and half of them pairs."""
-    two = 0.0 if fraction < ripe else 0.55
+    """Scenes as a curriculum has them: single things near the middle first, then up to the full jitter and most of them pairs."""
+    two = 0.0 if fraction < ripe else 0.65
     return [world.random_scene(rng, two=two, jitter=min(3.0, 36 * fraction)) for _ in range(count)]
 
 
@@ -133,8 +135,17 @@ def build() -> BlipForConditionalGeneration:
     return woken(BlipForConditionalGeneration(config()))
 
 
+def ordered(scene: world.Scene) -> world.Scene:
+    """Told from the left or the upper one of two things."""
+    return world.reversed_view(scene) if scene.relation in ("right of", "below") else scene
+
+
 def caption(scene: world.Scene, rng: np.random.Generator) -> str:
-    """What it is taught to say: size and background most of the time, so that they are told when the likeliest is written."""
+    """What it is taught to say: size and background most of the time, so that they are told when the likeliest is written.
+
+    Of two things the left or the upper one mostly comes first: in any order, which of them is where stayed at chance for 85k pictures.
+    """
+    scene = ordered(scene) if rng.random() < 0.75 else scene
     text = clip.tell(scene, rng.random() < 0.85, rng.random() < 0.85)
     return f"{OPENINGS[rng.integers(len(OPENINGS))]} {text}" if rng.random() < 0.1 else text
 
@@ -149,6 +160,9 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     pictures = pixels_of(some).to(device)
     told = to_write(words, [world.caption(scene) for scene in some], start)
     shuffled = to_write(words, [world.caption(scene) for scene in some[1:] + some[:1]], start)
+    # Which of two things is where is learned last by far, and is a word or two of a dozen.
+    weight = torch.ones(model.config.text_config.vocab_size, device=device)
+    weight[words.convert_tokens_to_ids(["left", "right", "above", "below"])] = 4.0
 
     def begin(step: int) -> Callable[[float], torch.Tensor]:
         rng = np.random.default_rng(52 + step)
@@ -157,7 +171,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
             scenes = scenes_for(rng, BATCH, fraction)
             seen = model.vision_model(pixels_of(scenes, rng).to(device)).last_hidden_state
             read, wanted = to_write(words, [caption(scene, rng) for scene in scenes], start)
-            return written(model.text_decoder, veiled(read, words, rng), wanted, seen)
+            return written(model.text_decoder, veiled(read, words, rng), wanted, seen, weight=weight)
 
         return batch
 
