@@ -9,10 +9,14 @@ from typing import Any
 from .source import SourceError
 
 
-def fill(module: Any, files: Iterable[Path], mapped: Callable[[str, Any], Iterator[tuple[str, Any]]], dtype: Any, part: Any, what: str) -> None:
+def fill(
+    module: Any, files: Iterable[Path], mapped: Callable[[str, Any], Iterator[tuple[str, Any]]], dtype: Any, part: Any, what: str,
+    unused: Callable[[str], Any] = lambda name: False,
+) -> None:  # fmt: skip
     """Give a module without weights those of safetensors files, its floats in one dtype.
 
     mapped: the names and tensors that one of the files becomes, none where it is not wanted. part, what: in words, for errors.
+    unused: whether a tensor of a name is not even to be read.
     Raises SourceError where names or shapes are not those of the module.
     """
     from safetensors import safe_open
@@ -23,6 +27,8 @@ def fill(module: Any, files: Iterable[Path], mapped: Callable[[str, Any], Iterat
     for path in files:
         with safe_open(path, "pt") as held:
             for name in held.keys():
+                if unused(name):
+                    continue
                 for target, tensor in mapped(name, held.get_tensor(name)):
                     if target not in wanted:
                         strangers.append(name)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from . import fingerprints, snapshots
+from .filling import fill
 from .source import Component, Source, SourceError, read_json
 from .weights import Weights, find_weights, header
 
@@ -143,7 +144,7 @@ class Part(Component):
         with init_empty_weights(include_buffers=False):
             made = cls(**vqgan_config(header(self.vqgan, f"`{self.of}`"), self.of))
         levels = len(made.config.block_out_channels)
-        _fill(made, self, (self.vqgan,), lambda name, tensor: vqgan_keys(name, tensor, levels), torch.float32, TRAINING.match)
+        fill(made, (self.vqgan,), lambda name, tensor: vqgan_keys(name, tensor, levels), torch.float32, self, "UniToken", TRAINING.match)
         return made
 
     def load_tokenizer(self, cls: Any) -> Any:
@@ -230,7 +231,7 @@ def network(part: Part, dtype: str) -> Any:
         # transformers wants a scale a head; the checkpoint has one for all heads that were on one device while training.
         yield name, tensor if kind is None else tensor.repeat_interleave(heads[kind[1] == "k"] // len(tensor), 0)
 
-    _fill(made, part, find_weights(part.folder, str(part)).files, mapped, getattr(torch, dtype), UNUSED.match)
+    fill(made, find_weights(part.folder, str(part)).files, mapped, getattr(torch, dtype), part, "UniToken", UNUSED.match)
     made.vq = part.load(VQModel, dtype)
     ids = image_ids(read_json(part.vocabulary, part.of).get("model", {}).get("vocab", {}), made.vq.config.num_vq_embeddings, part.of)
     made.register_buffer("image_ids", torch.tensor(ids), persistent=False)
@@ -272,31 +273,3 @@ def vqgan_keys(name: str, tensor: Any, levels: int) -> Iterator[tuple[str, Any]]
             words[3] = "resnets"
     words = [RENAMED.get(word, word) for word in words]
     yield ".".join(words), tensor.flatten(1) if ".attn_1." in name and tensor.ndim == 4 else tensor
-
-
-def _fill(module: Any, part: Part, files: tuple[Path, ...], mapped: Callable, dtype: Any, unused: Callable[[str], Any]) -> None:
-    """Give a module without weights those of the files, floats in one dtype. Raises SourceError where names or shapes do not match."""
-    from safetensors import safe_open
-
-    wanted = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    found: dict[str, Any] = {}
-    strangers: list[str] = []
-    for path in files:
-        with safe_open(path, "pt") as held:
-            for name in held.keys():
-                if unused(name):
-                    continue
-                for target, tensor in mapped(name, held.get_tensor(name)):
-                    if target not in wanted:
-                        strangers.append(name)
-                    elif tensor.shape != wanted[target]:
-                        raise SourceError(f"{part}: {name} is {'×'.join(map(str, tensor.shape))}, where the config wants {'×'.join(map(str, wanted[target]))}: "
-                                          "config and weights are not of one model")  # fmt: skip
-                    else:  # a copy, so that nothing hangs on the file
-                        found[target] = tensor.to(dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
-    missing = sorted(wanted.keys() - found.keys())
-    for names, words in ((missing, "lacks"), (sorted(strangers), "has, beside what UniToken is made of,")):
-        if names:
-            shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
-            raise SourceError(f"{part} {words} {len(names)} tensors ({shown}): it is no whole UniToken checkpoint, or of another version; download it again")
-    module.load_state_dict(found, strict=True, assign=True)

@@ -96,7 +96,7 @@ def test_what_the_network_does_not_use_may_be_there_or_not(folder):
     [
         ({"lm_head__weight": None}, "lacks 1 tensors \\(lm_head.weight\\)"),
         ({"lm_head__bias": torch.zeros(2)}, "has, beside what UniToken is made of, 1 tensors \\(lm_head.bias\\)"),
-        ({"lm_head__weight": torch.zeros(3, 32)}, "lm_head.weight is 3×32, where the config wants 16896×32"),
+        ({"lm_head__weight": torch.zeros(3, 32)}, "lm_head.weight makes a 3×32 of lm_head.weight, where the config wants 16896×32"),
     ],
 )
 def test_missing_strange_and_misshapen_tensors_are_named(folder, changes, words):
