@@ -23,7 +23,9 @@ def load_control(source: Annotated[str, ModelSource(), Help("zoo:NAME, or the fo
 
     Reference: diffusers ControlNetModel (Zhang et al., 2023).
     """
-    return make(ControlNet, _open(source), "controlnet")
+    found = _open(source)
+    levels = found.config.get("conditioning_embedding_out_channels") or [16, 32, 96, 256]
+    return make(ControlNet, found, "controlnet", {"factor": 2 ** (len(levels) - 1)})
 
 
 @load_control.spaces
@@ -77,6 +79,9 @@ class Nets:
         for one in controls:
             if len(one.hint) not in (1, items) and items % len(one.hint):
                 raise ValueError(f"there are {items} pictures to paint, but a control has {len(one.hint)} hints; one, or as many, fit")
+            if one.model.setting("factor", factor) != factor:
+                raise ValueError(f"the ControlNet `{one.model.source}` was made for latents {one.model.setting('factor')} times smaller than "
+                                 f"the picture, this model's are {factor} times smaller; take a net made for this model")  # fmt: skip
             module = stack.enter_context(using(context, one.model))
             hint = prepared(one.hint, factor, *size, do_convert_rgb=True, do_normalize=False)
             hint = hint.repeat_interleave(items // len(hint), 0).to(module.device, module.dtype)

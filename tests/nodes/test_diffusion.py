@@ -143,6 +143,21 @@ def test_a_net_of_another_family_is_refused(models):
     assert errors("control", model=models["sd"], control=models["net"]) == errors("control", model=models["xl"], control=models["xl net"]) == []
 
 
+def test_a_net_for_other_latents_is_refused_before_it_loads(models, tmp_path):
+    import json
+    import shutil
+
+    from flowmm.models.residency import LOADS
+
+    net = shutil.copytree(models["net"], tmp_path / "net")
+    config = json.loads((net / "config.json").read_text())
+    (net / "config.json").write_text(json.dumps(config | {"conditioning_embedding_out_channels": [8, 16, 16, 16]}))
+    before = LOADS["controlnet"]
+    with pytest.raises(Exception, match="was made for latents 8 times smaller than the picture, this model's are 2 times smaller"):
+        flowmm.load("control")(model=models["sd"], control=str(net), image=photo(), prompt="a")
+    assert LOADS["controlnet"] == before
+
+
 def test_a_text_encoder_of_another_width_in_the_same_folder_is_refused(tmp_path):
     model = tiny_sd.save(tmp_path, unet={"cross_attention_dim": 48})
     with pytest.raises(ValueError, match="the unet of `.*` wants conditioning 48 wide, but the text_encoder of `.*` makes it 32 wide"):
