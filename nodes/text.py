@@ -40,7 +40,8 @@ def template(template: Annotated[str, Help("{} stands for each text")], text: Te
     Reference: the zero-shot prompts of CLIP (Radford et al., 2021, section 3.1.4).
     """
     if SLOT not in template:
-        raise ValueError(f"the template {template!r} has no {SLOT} to put a text into")
+        shown = template if len(template) <= 60 else template[:57] + "…"
+        raise ValueError(f"the template {shown!r} has no {SLOT} to put a text into")
     return Text(tuple(template.replace(SLOT, line) for line in text))
 
 

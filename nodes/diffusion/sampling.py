@@ -141,7 +141,11 @@ def _latent_size(
     if pictures:
         own = tuple(side * factor for side in pictures[0].shape[-2:])
     elif controls:
-        own = own_size(controls[0].hint.height, controls[0].hint.width, factor)
+        hint = controls[0].hint
+        own = own_size(hint.height, hint.width, factor)
+        if not all(own) and None in given:
+            raise ValueError(f"the control picture of {hint.width}×{hint.height} is smaller than the {factor}×{factor} pixels this model sees "
+                             "as one: enlarge it, or give width and height")  # fmt: skip
     height, width = (multiple(name, one if size is None else size, factor) for name, one, size in zip(("height", "width"), own, given))
     for one in pictures:
         rows, columns = one.shape[-2:]
