@@ -244,8 +244,8 @@ def test_schedulers_are_known_by_the_names_other_programs_use(name, short):
 
 @pytest.mark.parametrize(
     "name, setting, value",
-    [("euler_karras", "use_karras_sigmas", True), ("Euler Exponential", "use_exponential_sigmas", True), ("dpmpp_2m_exponential", "use_exponential_sigmas", True),
-     ("euler_a_sgm_uniform", "timestep_spacing", "trailing"), ("ddim_trailing", "timestep_spacing", "trailing")],
+    [("euler_karras", "use_karras_sigmas", True), ("Euler Exponential", "use_exponential_sigmas", True),
+     ("dpmpp_2m_exponential", "use_exponential_sigmas", True), ("euler_a_sgm_uniform", "timestep_spacing", "trailing"), ("ddim_trailing", "timestep_spacing", "trailing")],
 )  # fmt: skip
 def test_an_ending_says_how_steps_are_spaced(name, setting, value):
     made = build_scheduler(tiny_sd.SCHEDULE | {"_class_name": "DDIMScheduler"}, name)

@@ -78,6 +78,17 @@ def test_every_part_changes_the_result(folder, given, runtime):
         assert far(paint(folder, given, runtime, **change)[0], base) > 1e-3, change
 
 
+def test_in_a_process_of_its_own_and_from_the_disk_the_bits_are_the_same(folder, given, runtime, tmp_path):
+    expected, pixels = paint(folder, given, runtime)
+    for _ in range(2):
+        separate = flowmm.Runtime("cpu", separate=True, cache=tmp_path / "cache", threads=1)
+        try:
+            latent, image = paint(folder, given, separate)
+        finally:
+            separate.close()
+        assert torch.equal(latent, expected) and np.array_equal(image, pixels)
+
+
 def test_bfloat16_is_the_pipeline_in_bfloat16(folder, given):
     runtime = flowmm.Runtime("cpu", cache=None, threads=1, dtype="bfloat16")
     try:
