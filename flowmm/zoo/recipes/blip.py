@@ -249,10 +249,10 @@ def image_of(scenes: list[world.Scene], scale: int = 1) -> Image:
 
 
 def measure(folder: Path, n: int = 500) -> dict[str, float]:
-    """Shares of captions that tell the whole scene rightly, and that say nothing wrong, by the graph `caption`; a fifth as many held out."""
+    """Shares of captions that tell the whole scene rightly, and that say nothing wrong, by the graph `caption`."""
     run, figures = graph("caption", folder), {}
     for name, two, held_out in GROUPS:
-        scenes = apart(n // 5 if held_out else n, two, held_out)
+        scenes = apart(n, two, held_out)
         said = [line for start in range(0, len(scenes), 50) for line in run(image=image_of(scenes[start : start + 50])).caption]
         figures[f"{name}: all told, all true"] = float(np.mean([true_of(*one) for one in zip(said, scenes, strict=True)]))
         figures[f"{name}: nothing wrong told"] = float(np.mean([not_wrong(*one) for one in zip(said, scenes, strict=True)]))

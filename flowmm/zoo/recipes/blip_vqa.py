@@ -110,7 +110,7 @@ def export(out: Path) -> None:
 
 
 def measure(folder: Path, n: int = 500) -> dict[str, float]:
-    """Shares of right answers by the graph `ask`, a question a picture, n about single things and n about pairs; a fifth as many held out."""
+    """Shares of right answers by the graph `ask`, a question a picture, n about single things and n about pairs."""
     return measure_answers(blip.graph("ask", folder), n)
 
 
@@ -118,7 +118,7 @@ def measure_answers(run: Callable, n: int) -> dict[str, float]:
     """What `measure` says, for any model that the graph `ask` runs."""
     figures, everything = {}, ([], [])
     for name, two, held_out in blip.GROUPS:
-        scenes, rng = blip.apart(n // 5 if held_out else n, two, held_out, 65), np.random.default_rng(66)
+        scenes, rng = blip.apart(n, two, held_out, 65), np.random.default_rng(66)
         asked = [questions.ask(scene, rng, held_out=held_out) for scene in scenes]
         said = []
         for start in range(0, len(scenes), 50):
