@@ -80,8 +80,9 @@ def build(handle: Handle, dtype: str = "float32") -> Any:
             import torch
 
             made = [torch.nn.ModuleList(made)]
-        # A live module is its owner's: it is used as it is.
-        return made[0] if component.layout == "live" else made[0].eval().requires_grad_(False)
+        # Parameters keep requires_grad: without it torch folds some products in another way, and the last bits are no longer
+        # those of the model as people load it. A live module is its owner's: it is used as it is.
+        return made[0] if component.layout == "live" else made[0].eval()
 
 
 def _one(handle: Handle, component: Component, family: str, dtype: str) -> Any:

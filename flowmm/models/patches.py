@@ -66,7 +66,7 @@ def apply(base: Any, handle: Handle) -> Any:
                 _lay(member, component, patch, name)
         if laid:
             _weigh(member, [name for name, _ in laid], [patch.weight for _, patch in laid])
-    return module.eval().requires_grad_(False)
+    return module.eval()
 
 
 def _lay(module: Any, component: str, patch: Patch, name: str) -> None:

@@ -124,7 +124,7 @@ def test_repetition_is_divided_as_the_library_divides_it(folders):
 
     parts, prompt = prompted(folders["blip"])
     ours = autoregressive.sample_text(parts.model, prompt, parts.tokenizer, most=10, repetition=3.0)
-    model = BlipForConditionalGeneration.from_pretrained(folders["blip"]).eval().requires_grad_(False)
+    model = BlipForConditionalGeneration.from_pretrained(folders["blip"]).eval()
     pixels = vision.preprocess(parts.processor, image()).values
     ids = model.generate(pixels, do_sample=False, max_new_tokens=10, repetition_penalty=3.0)[:, 1:]
     kept = ours.tokens.mask.bool()

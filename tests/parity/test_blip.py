@@ -50,7 +50,7 @@ def library(folder, kind, dtype=torch.float32):
     """torch multiplies a strided batch with weights that want gradients in another order: here, as in flowmm, none does."""
     import transformers
 
-    model = getattr(transformers, f"Blip{kind}").from_pretrained(folder, dtype=dtype).eval().requires_grad_(False)
+    model = getattr(transformers, f"Blip{kind}").from_pretrained(folder, dtype=dtype).eval()
     return model, transformers.BlipProcessor.from_pretrained(folder)
 
 

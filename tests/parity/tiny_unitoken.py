@@ -187,9 +187,7 @@ class Reference:
         missing, _ = self.vit.load_state_dict({name[4:]: tensor for name, tensor in tensors.items() if name.startswith("vit.")}, strict=False)
         assert all(name.startswith("head.") for name in missing)
         self.adapter = {name[8:]: tensor.to(dtype) for name, tensor in tensors.items() if name.startswith("adapter.")}
-        self.lm.to(dtype).requires_grad_(False)
-        self.vit.to(dtype).requires_grad_(False)
-        self.vq.requires_grad_(False)
+        self.lm.to(dtype), self.vit.to(dtype)
 
     def features(self, pixels):
         from torch.nn.functional import gelu, linear
