@@ -20,7 +20,9 @@ cache_app = typer.Typer(help="The cache on disk.", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
 app.add_typer(models_app, name="models")
 
-GROUPS = ("understanding", "generation", "both")  # the order of the shipped graphs
+# The order in which the shipped graphs teach the field: by their first tag, then their second.
+GROUPS = ("understanding", "generation", "both")
+SYSTEMS = ("CLIP", "ViT", "BLIP", "DALL-E 1", "Stable Diffusion", "DiT", "DALL-E 2", "Janus", "UniToken")
 
 Name = Annotated[str, typer.Argument(help="A graph file, the name of a graph, or a PNG that flowmm made.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
@@ -134,7 +136,7 @@ def graphs(as_json: AsJson = False) -> None:
             rows.append([name, graph.title, ", ".join(graph.document.tags), ", ".join(graph.inputs), ", ".join(graph.outputs)])
         except ValueError as error:  # one broken file must not hide the others
             rows.append([name, f"unreadable: {error}", "", "", ""])
-    rows.sort(key=lambda row: (GROUPS.index(group) if (group := row[2].partition(",")[0]) in GROUPS else len(GROUPS), row[2]))
+    rows.sort(key=lambda row: [known.index(tag) if tag in known else len(known) for tag, known in zip((row[2] + ", , ").split(", "), (GROUPS, SYSTEMS))])
     if as_json:
         print(json.dumps([dict(zip(("name", "title", "tags", "inputs", "outputs"), row)) for row in rows], ensure_ascii=False, indent=2))
     else:

@@ -35,6 +35,7 @@ def test_a_shipped_graph_is_typed_canonical_and_told_in_two_languages(name):
         assert words(text, "en") and words(text, "zh") and words(text, "en") != words(text, "zh")
     assert "arXiv" in graph.about and all(p.help or p.default is not None for p in graph.inputs.values())
     assert "model" in graph.inputs
+    assert graph.document.tags[0] in ("understanding", "generation", "both") and len(graph.document.tags) > 1
 
 
 def test_clip_match_finds_what_is_in_the_picture(runtime):

@@ -87,6 +87,15 @@ def test_other_files_and_folders_are_no_models(tmp_path):
         open_source(str(tmp_path))
 
 
+@pytest.mark.parametrize(("cls", "words"), [("StableDiffusion3Pipeline", "Stable Diffusion 3"), ("FluxPipeline", "Flux"), ("UnCLIPPipeline", "Karlo")])
+def test_a_family_still_to_come_says_so(tmp_path, cls, words):
+    from flowmm.nodes import diffusion
+
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": cls}))
+    with pytest.raises(SourceError, match=f"is an? {cls}: {words} is not supported yet"):
+        diffusion.load(str(tmp_path))
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "[" * 100_000, "\udcff"])
 def test_a_damaged_config_is_named(clip_folder, content):
     (clip_folder / "config.json").write_bytes(content.encode("utf-8", "surrogateescape"))
