@@ -1,6 +1,6 @@
 """Questions about a scene of the shapes world, with their exact answers.
 
-Kinds: colour, shape, size, background, count, beside ("what is left of the circle?"), where, and the yes/no kinds there, has and
+Kinds: colour, shape, size, background, count, beside ("what is left of the circle?"), place ("what is on the left?"), where, and the yes/no kinds there, has and
 relation, which are balanced; what is asked wrongly there is near the truth: another thing's colour, another value, the relation
 turned round. A pair of colour and shape that is held out is never named unless asked for. Same generator, same questions.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from flowmm.zoo import world
 
-KINDS = ("colour", "shape", "size", "background", "count", "beside", "where", "there", "has", "relation")
+KINDS = ("colour", "shape", "size", "background", "count", "beside", "place", "where", "there", "has", "relation")
 YES, NO, NOTHING = "yes", "no", "nothing"
 NUMBERS = ("zero", "one", "two")
 PLACES = {"left of": "left", "right of": "right", "above": "top", "below": "bottom"}
@@ -30,6 +30,7 @@ _TEMPLATES = {
     "count": ("how many things are there?", "how many shapes are there?", "how many things are in the picture?", "how many objects do you see?"),
     "count, some": ("how many {colour} things are there?", "how many {plural} are there?", "how many {plural} do you see?"),
     "beside": ("what is {relation} the {thing}?", "which thing is {relation} the {thing}?", "what do you see {relation} the {thing}?"),
+    "place": ("what is on the {place}?", "which thing is on the {place}?"),
     "where": ("where is the {thing}?", "where do you see the {thing}?"),
     "there": ("is there {a}?", "do you see {a}?", "is {a} in the picture?", "can you see {a}?"),
     "has, colour": ("is the {shape} {colour}?", "is the colour of the {shape} {colour}?"),
@@ -131,6 +132,14 @@ class _Asker:
             return self._say("beside", thing=self._name(self.thing), relation=self._one(_SAID[there])), world.describe(other)
         relation = self._one([relation for relation in world.RELATIONS if relation != there])
         return self._say("beside", thing=self._name(self.thing), relation=self._one(_SAID[relation])), NOTHING
+
+    def _place(self) -> tuple[str, str]:
+        """Of a single thing the middle is asked for, too."""
+        places = {"middle": self.thing} if self.alone else dict(zip((PLACES[self.scene.relation], PLACES[world.OPPOSITE[self.scene.relation]]), self.scene.things))
+        if self._chance(0.75):
+            place = self._one(tuple(places))
+            return self._say("place", place=place).replace("on the middle", "in the middle"), world.describe(places[place])
+        return self._say("place", place=self._one([place for place in PLACES.values() if place not in places])), NOTHING
 
     def _where(self) -> tuple[str, str]:
         if self.alone:
