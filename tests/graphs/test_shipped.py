@@ -73,6 +73,44 @@ def test_text_to_image_draws_what_the_prompt_says(runtime, prompt):
     assert sum(agrees(judge(image.to_pil(i)), told) for i in range(len(image))) >= 3
 
 
+def right(image, prompt):
+    """How many of a batch the judge reads as the prompt."""
+    return sum(agrees(judge(image.to_pil(i)), world.parse(prompt)) for i in range(len(image)))
+
+
+@needs_sd
+@pytest.mark.parametrize("prompt", ["a large green star on a white background", "a small yellow cross on a black background"])
+def test_image_to_image_makes_of_a_picture_what_the_prompt_says(runtime, prompt):
+    image = flowmm.load("image-to-image").run({"prompt": [prompt] * 4, "seed": 10, "strength": 0.9}, runtime=runtime).image
+    assert right(image, prompt) >= 3
+
+
+@needs_sd
+def test_inpainting_is_right_inside_the_mask_and_unchanged_outside(runtime):
+    import numpy
+    import PIL.Image
+
+    prompt, graph = "a large blue star on a white background", flowmm.load("inpaint")
+    image = graph.run({"prompt": [prompt] * 4, "seed": 10}, runtime=runtime).image
+    assert right(image, prompt) >= 3
+    before = numpy.asarray(PIL.Image.open(shipped() / "examples" / "red-circle.png").convert("RGB")).transpose(2, 0, 1)
+    mask = numpy.asarray(PIL.Image.open(shipped() / "examples" / "masks" / "middle.png").convert("L")) > 127
+    assert mask.any() and not mask.all()
+    for i in range(len(image)):
+        after = numpy.asarray(image.to_pil(i)).transpose(2, 0, 1)
+        assert numpy.array_equal(after[:, ~mask], before[:, ~mask]) and not numpy.array_equal(after[:, mask], before[:, mask])
+
+
+@pytest.mark.parametrize("name", ["cyan-square", "purple-star", "green-triangle"])
+def test_vit_names_the_shape_and_looks_at_it(runtime, name):
+    picture = str(shipped() / "examples" / f"{name}.png")
+    labels = flowmm.load("vit-classify").run({"image": picture}, runtime=runtime).labels
+    assert labels.names[0][0] == name.replace("-", " ") and labels.probabilities[0][0] > 0.5
+    heat = flowmm.load("vit-attention").run({"image": picture}, runtime=runtime).heat.values[0]
+    edge = [*heat[0], *heat[-1], *heat[1:-1, 0], *heat[1:-1, -1]]
+    assert heat[2:6, 2:6].mean() > 1.5 * sum(edge) / len(edge)
+
+
 @needs_sd
 def test_a_picture_reproduces_itself_in_a_new_process(runtime, tmp_path):
     result = flowmm.load("text-to-image").run({"prompt": "a green circle", "seed": 4}, runtime=runtime)

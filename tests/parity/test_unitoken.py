@@ -31,8 +31,13 @@ def anyres(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def reference():
+    return Reference()
+
+
+@pytest.fixture(autouse=True)
+def no_gradients():
     with torch.no_grad():
-        yield Reference()
+        yield
 
 
 @pytest.fixture(scope="module", params=["float32", "bfloat16"])
