@@ -96,6 +96,8 @@ class Residency:
     def _resident(self, handle: Handle) -> _Resident:
         identity = _identity(handle)
         with self._lock:
+            if handle.layout == "live":  # its owner keeps it, or lets it go
+                return self._bring(handle, identity)
             if identity not in self._here:
                 self._here[identity] = self._bring(handle, identity)
             self._here.move_to_end(identity)

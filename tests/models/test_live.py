@@ -90,6 +90,17 @@ def test_an_object_that_is_gone_says_so(saved_diffusion, runtime):
         paint(name, runtime)
 
 
+def test_a_run_keeps_no_hold_of_it(saved_diffusion, runtime):
+    import weakref
+
+    pipeline = tiny.pipeline(saved_diffusion)
+    paint(pipeline, runtime)
+    module = weakref.ref(pipeline.unet)
+    del pipeline
+    gc.collect()
+    assert module() is None
+
+
 def test_another_process_has_it_not(saved_diffusion, tmp_path):
     apart = flowmm.Runtime("cpu", cache=None, threads=1, separate=True)
     try:
