@@ -27,7 +27,7 @@ QUERIES = 12  # as many as the longest description has words
 LENGTH = 72  # positions: the queries, a question that was asked before, and one that is asked
 BEGIN, PAD, END, UNKNOWN, IMAGE = range(5)  # as in OPT, a text begins with the token that ends one
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<image>")
-SHARES = {"language": 0.3, "naming": 0.3, "whole": 0.4}  # of the budget
+SHARES = {"language": 0.4, "naming": 0.1, "whole": 0.5}  # of the budget
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

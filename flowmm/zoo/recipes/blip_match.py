@@ -44,10 +44,11 @@ def wrong_for(fit: torch.Tensor, rng: np.random.Generator) -> list[int]:
     return chosen
 
 
-def losses(model: BlipForImageTextRetrieval, words: BertTokenizer, pictures: torch.Tensor, captions: list[str], fit: torch.Tensor, wrong: list[int]):
-    """Of contrast and of matching, in nats."""
+def losses(model: BlipForImageTextRetrieval, words: BertTokenizer, pictures: torch.Tensor, captions: list[str], fit: torch.Tensor, wrong: list[int], fixed: bool):
+    """Of contrast and of matching, in nats. fixed: the vision stays as it is."""
     device = model.device
-    features = model.vision_model(pictures.to(device)).last_hidden_state
+    with torch.set_grad_enabled(not fixed):
+        features = model.vision_model(pictures.to(device)).last_hidden_state
     ids, mask = (part.to(device) for part in blip.coded(words, captions))
     alone = model.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
     cosines = F.normalize(model.vision_proj(features[:, 0]), dim=-1) @ F.normalize(model.text_proj(alone), dim=-1).T
@@ -77,7 +78,8 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
             captions = [text for _, group in groups for text in group]
             fit = fits(scenes, captions)
             told = [tokens.reword(text, rng) for text in captions] if ripe else captions
-            contrast, matching = losses(model, words, blip.pixels_of(scenes, rng), told, fit, wrong_for(fit, rng))
+            # Guesses of the first minutes would blur what the captioner sees.
+            contrast, matching = losses(model, words, blip.pixels_of(scenes, rng), told, fit, wrong_for(fit, rng), fraction < 0.2)
             return contrast + matching
 
         return batch

@@ -44,7 +44,8 @@ def kind_of(scene: world.Scene, rng: np.random.Generator, wrong: dict[str, float
 def loss(model: BlipForQuestionAnswering, words: BertTokenizer, pictures: torch.Tensor, asked: list[str], answers: list[str]) -> torch.Tensor:
     """Mean cross-entropy of the answers, in nats a token; as many questions about each picture, in turn."""
     device = model.device
-    seen = model.vision_model(pictures.to(device)).last_hidden_state.repeat_interleave(len(asked) // len(pictures), dim=0)
+    with torch.no_grad():
+        seen = model.vision_model(pictures.to(device)).last_hidden_state.repeat_interleave(len(asked) // len(pictures), dim=0)
     ids, mask = (part.to(device) for part in blip.coded(words, asked))
     read = model.text_encoder(input_ids=ids, attention_mask=mask, encoder_hidden_states=seen).last_hidden_state
     return blip.written(model.text_decoder, *blip.to_write(words, answers, model.decoder_start_token_id), read, mask)
@@ -54,6 +55,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     """Train into out/blip-vqa; raises GateFailed when fewer than .9 of its answers are right."""
     torch.manual_seed(0)
     model, words = blip.begun(build(), out).to(device), blip.tokenizer()
+    model.vision_model.requires_grad_(False)  # guesses of the first minutes would blur what it sees
     drawn = np.random.default_rng(61)
     scenes = blip.apart(96, 0.0, False, 62) + blip.apart(160, 1.0, False, 63)
     asked, pictures = [questions.ask(scene, drawn) for scene in scenes], blip.pixels_of(scenes)
