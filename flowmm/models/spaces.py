@@ -44,6 +44,11 @@ def no_codes() -> Space:
     return Space.of("codebook", size=0)
 
 
+def no_pictures() -> Space:
+    """E of a language model that reads no pictures."""
+    return Space.of("encoder", family="none", width=0)
+
+
 def latent(autoencoder: Component) -> Space:
     """S: an autoencoder's latents as the denoiser sees them; MoVQ's are not scaled, whatever its config says."""
     config = autoencoder.config

@@ -160,7 +160,8 @@ class Dalle(Family):
 
     def spaces(self, source: Source) -> dict[str, Space]:
         part = source.component("codebook")
-        return {"V": spaces.vocabulary(self._first(source), source.component("tokenizer")), "K": _kind(part).space(part)}
+        words = spaces.vocabulary(self._first(source), source.component("tokenizer"))
+        return {"V": words, "E": spaces.no_pictures(), "K": _kind(part).space(part)}
 
     def facts(self, source: Source) -> dict[str, Fact]:
         return {

@@ -58,18 +58,6 @@ def run(name, runtime, models, /, **inputs):
         return told
 
 
-def test_every_shipped_graph_has_a_tiny_model(tiny_models):
-    assert sorted(tiny_models) == NAMES
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_graph_runs_from_end_to_end_on_a_tiny_model(name, runtime, tiny_models):
-    graph = flowmm.load(name)
-    result = run(name, runtime, tiny_models)
-    assert not isinstance(result, str), result
-    assert set(result) == set(graph.outputs)
-
-
 @pytest.mark.parametrize(("name", "key"), WITH_TEXT)
 @pytest.mark.parametrize("text", ["", "word " * 20_000], ids=["empty", "endless"])
 def test_an_empty_and_an_endless_text(name, key, text, runtime, tiny_models):
