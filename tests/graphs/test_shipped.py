@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import numpy as np
+import PIL.Image
 import pytest
 
 import flowmm
@@ -87,18 +89,15 @@ def test_image_to_image_makes_of_a_picture_what_the_prompt_says(runtime, prompt)
 
 @needs_sd
 def test_inpainting_is_right_inside_the_mask_and_unchanged_outside(runtime):
-    import numpy
-    import PIL.Image
-
     prompt, graph = "a large blue star on a white background", flowmm.load("inpaint")
     image = graph.run({"prompt": [prompt] * 4, "seed": 10}, runtime=runtime).image
     assert right(image, prompt) >= 3
-    before = numpy.asarray(PIL.Image.open(shipped() / "examples" / "red-circle.png").convert("RGB")).transpose(2, 0, 1)
-    mask = numpy.asarray(PIL.Image.open(shipped() / "examples" / "masks" / "middle.png").convert("L")) > 127
+    before = np.asarray(PIL.Image.open(shipped() / "examples" / "red-circle.png").convert("RGB")).transpose(2, 0, 1)
+    mask = np.asarray(PIL.Image.open(shipped() / "examples" / "masks" / "middle.png").convert("L")) > 127
     assert mask.any() and not mask.all()
     for i in range(len(image)):
-        after = numpy.asarray(image.to_pil(i)).transpose(2, 0, 1)
-        assert numpy.array_equal(after[:, ~mask], before[:, ~mask]) and not numpy.array_equal(after[:, mask], before[:, mask])
+        after = np.asarray(image.to_pil(i)).transpose(2, 0, 1)
+        assert np.array_equal(after[:, ~mask], before[:, ~mask]) and not np.array_equal(after[:, mask], before[:, mask])
 
 
 @pytest.mark.parametrize("name", ["cyan-square", "purple-star", "green-triangle"])
@@ -111,6 +110,15 @@ def test_vit_names_the_shape_and_looks_at_it(runtime, name):
     assert heat[2:6, 2:6].mean() > 1.5 * sum(edge) / len(edge)
 
 
+def test_a_caption_tells_what_is_in_the_picture(runtime):
+    rng = np.random.default_rng(3)
+    scenes = [world.random_scene(rng, two=0.5) for _ in range(8)]
+    captions = flowmm.load("caption").run({"image": [world.draw(scene) for scene in scenes]}, runtime=runtime).caption
+    assert sum(world.agree(world.parse(caption), scene) for caption, scene in zip(captions, scenes)) >= 7
+    begun = flowmm.load("caption").run({"image": [world.draw(scene) for scene in scenes], "beginning": "a picture of"}, runtime=runtime).caption
+    assert all(line.startswith("a picture of") for line in begun)
+
+
 @needs_sd
 def test_a_picture_reproduces_itself_in_a_new_process(runtime, tmp_path):
     result = flowmm.load("text-to-image").run({"prompt": "a green circle", "seed": 4}, runtime=runtime)
@@ -118,8 +126,6 @@ def test_a_picture_reproduces_itself_in_a_new_process(runtime, tmp_path):
     env = os.environ | {"FLOWMM_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-m", "flowmm.cli", "run", "made.png", "-o", "again", "-q", "--no-cache"]
     subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True)
-    import PIL.Image
-
     with PIL.Image.open(tmp_path / "made.png") as first, PIL.Image.open(tmp_path / "again" / "image.png") as second:
         assert first.tobytes() == second.tobytes()
 
