@@ -27,7 +27,10 @@ QUERIES = 12  # as many as the longest description has words
 LENGTH = 72  # positions: the queries, a question that was asked before, and one that is asked
 BEGIN, PAD, END, UNKNOWN, IMAGE = range(5)  # as in OPT, a text begins with the token that ends one
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<image>")
-SHARES = {"language": 0.4, "naming": 0.1, "whole": 0.5}  # of the budget
+SHARES = {"language": 0.6, "naming": 0.05, "whole": 0.35}  # of the budget
+# How often kinds of questions are asked: first what finds a thing and its place, later what has to compare.
+EARLY = dict.fromkeys(questions.KINDS, 1.0)
+LATER = {kind: 0.1 if kind in blip_vqa.FIRST else 0.0 if kind in ("size", "background") else 0.5 for kind in questions.KINDS}
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -83,11 +86,11 @@ def described(words: PreTrainedTokenizerFast, scenes: list[world.Scene]) -> torc
     return torch.tensor([row + [END] * (QUERIES - len(row)) for row in rows])
 
 
-def exercise(scene: world.Scene, rng: np.random.Generator) -> tuple[str, str]:
-    """What is read and what is to be written after it: nothing and a caption, a caption's first words and its rest, or a question and its answer."""
+def exercise(scene: world.Scene, rng: np.random.Generator, wrong: dict[str, float] = LATER) -> tuple[str, str]:
+    """What is read and what is to be written after it: nothing and a caption, or questions and the last one's answer. wrong: as of `blip_vqa.kind_of`."""
     if rng.random() < 0.25:
         return "", blip.caption(scene, rng)
-    asked = [questions.ask(scene, rng) for _ in range(2 if rng.random() < 0.1 else 1)]
+    asked = [questions.ask(scene, rng, blip_vqa.kind_of(scene, rng, wrong)) for _ in range(2 if rng.random() < 0.1 else 1)]
     said = "".join(f"Question: {blip_vqa.put(one.text, rng)} Answer: {one.answer}. " for one in asked[:-1])
     return f"{said}Question: {blip_vqa.put(asked[-1].text, rng)} Answer:", asked[-1].answer
 
@@ -166,7 +169,7 @@ def _language(model, words, device, seed: int):
 
         def batch(fraction: float) -> torch.Tensor:
             scenes = [world.random_scene(rng, two=0.6) for _ in range(BATCH)]
-            return loss(scenes, lines(words, [exercise(scene, rng) for scene in scenes]))
+            return loss(scenes, lines(words, [exercise(scene, rng, EARLY if fraction < 0.4 else LATER) for scene in scenes]))
 
         return batch
 
