@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from transformers import AutoProcessor, Blip2ForConditionalGeneration, BlipForConditionalGeneration, BlipForQuestionAnswering
+from transformers import AutoProcessor, Blip2ForConditionalGeneration, BlipForConditionalGeneration, BlipForImageTextRetrieval, BlipForQuestionAnswering
 
 from flowmm.zoo import questions, world
 from flowmm.zoo.recipes import blip, blip2, blip_match, blip_vqa, training
@@ -245,3 +245,12 @@ def test_a_folder_opens_with_the_librarys_own_processor(kind, tmp_path):
     inputs = processor(images=world.draw(scenes(1)[0][0]), text="what colour is it?", return_tensors="pt")
     assert inputs.pixel_values.shape == (1, 3, 32, 32) and inputs.pixel_values.abs().max() <= 1
     assert opened.generate(**inputs, max_new_tokens=3).shape[0] == 1
+
+
+def test_answers_begin_with_the_matchers_eyes_and_reading(tmp_path):
+    blip.write_folder(tmp_path / "blip", blip.build(), "untrained", "blip")
+    made, _ = saved("blip-match", tmp_path)
+    matcher, model = BlipForImageTextRetrieval.from_pretrained(made, dtype=torch.float32), blip_vqa.begun(tmp_path)
+    for name in ("vision_model", "text_encoder"):
+        mine = model.get_submodule(name).state_dict()
+        assert all(torch.equal(mine[key], value) for key, value in matcher.get_submodule(name).state_dict().items()), name

@@ -1,4 +1,4 @@
-"""BLIP for questions: a `BlipForQuestionAnswering` of 1.9 M weights, begun with what the captioner knows.
+"""BLIP for questions: a `BlipForQuestionAnswering` of 1.9 M weights, begun with the matcher's vision and text encoder and the captioner's decoder.
 
 Its text encoder reads a question while it attends to the picture, its decoder attends to what was read and writes the answer.
 """
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import BertTokenizer, BlipForQuestionAnswering
+from transformers import BertTokenizer, BlipForImageTextRetrieval, BlipForQuestionAnswering
 
-from flowmm.zoo import questions, world
+from flowmm.zoo import WEIGHTS, questions, world
 from flowmm.zoo.recipes import blip, training
 
 PICTURES, ASKED, PEAK = 16, 4, 1e-3  # pictures in a batch, questions about each
@@ -23,6 +23,19 @@ FIRST = ("colour", "shape", "place", "where")
 def build() -> BlipForQuestionAnswering:
     """An untrained model."""
     return blip.woken(BlipForQuestionAnswering(blip.config()))
+
+
+def begun(out: Path) -> BlipForQuestionAnswering:
+    """A model that begins with what the matcher of out/blip-match, or the shipped one, and the captioner know.
+
+    With the captioner's text alone, words are not found in pictures: where a named thing is stayed at chance for 130k questions.
+    """
+    model = blip.begun(build(), out)
+    folder = out / "blip-match" if (out / "blip-match" / "flowmm.json").exists() else WEIGHTS / "blip-match"
+    matcher = BlipForImageTextRetrieval.from_pretrained(folder, dtype=torch.float32)
+    model.vision_model.load_state_dict(matcher.vision_model.state_dict())
+    model.text_encoder.load_state_dict(matcher.text_encoder.state_dict())
+    return model
 
 
 def put(text: str, rng: np.random.Generator) -> str:
@@ -54,7 +67,7 @@ def loss(model: BlipForQuestionAnswering, words: BertTokenizer, pictures: torch.
 def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) -> None:
     """Train into out/blip-vqa; raises GateFailed when fewer than .9 of its answers are right."""
     torch.manual_seed(0)
-    model, words = blip.begun(build(), out).to(device), blip.tokenizer()
+    model, words = begun(out).to(device), blip.tokenizer()
     model.vision_model.requires_grad_(False)  # guesses of the first minutes would blur what it sees
     drawn = np.random.default_rng(61)
     scenes = blip.apart(96, 0.0, False, 62) + blip.apart(160, 1.0, False, 63)
