@@ -7,7 +7,6 @@ A LoRA is read in every layout diffusers reads (its own, peft's keys under `unet
 from __future__ import annotations
 
 import copy
-import itertools
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +54,9 @@ def apply(base: Any, handle: Handle) -> Any:
     """
     import torch
 
-    tensors = {id(tensor): tensor for tensor in itertools.chain(base.parameters(), base.buffers())}
+    # Parameters of its own over the same memory: peft freezes those it lays something over, which shows in the base's last bits.
+    tensors: dict[int, Any] = {id(tensor): tensor for tensor in base.buffers()}
+    tensors |= {id(tensor): torch.nn.Parameter(tensor.detach(), tensor.requires_grad) for tensor in base.parameters()}
     module = copy.deepcopy(base, tensors)
     joined = isinstance(module, torch.nn.ModuleList)
     for member, component in zip(module if joined else [module], handle.component.split("+"), strict=True):

@@ -113,17 +113,16 @@ def test_the_base_is_shared_and_stays_untouched(folder, tmp_path):
     encoder = diffusion.with_lora_text(parts.text_encoder, path)
     for handle, patched in ((parts.denoiser, diffusion.with_lora(parts.denoiser, path)), (parts.text_encoder, encoder)):
         base = here.load(handle)
-        before = {name: (id(tensor), tensor._version, tensor.clone()) for name, tensor in base.state_dict(keep_vars=True).items()}
+        before = {name: (id(tensor), tensor._version, tensor.requires_grad, tensor.clone()) for name, tensor in base.state_dict(keep_vars=True).items()}
         kinds = [type(module) for module in base.modules()]
         laid = here.load(patched)
         after = base.state_dict(keep_vars=True)
         assert [type(module) for module in base.modules()] == kinds and before.keys() == after.keys()
         for name, tensor in after.items():
-            old, version, content = before[name]
-            assert id(tensor) == old and tensor._version == version and torch.equal(tensor, content)
-        own = {id(tensor) for tensor in base.parameters()}
-        added = [tensor for tensor in laid.parameters() if id(tensor) not in own]
-        assert own <= {id(tensor) for tensor in laid.parameters()} and added
+            old, version, graded, content = before[name]
+            assert id(tensor) == old and tensor._version == version and tensor.requires_grad == graded and torch.equal(tensor, content)
+        own, whole = ({tensor.data_ptr() for tensor in module.parameters()} for module in (base, laid))
+        assert own < whole  # the same memory, and the LoRA's own
         assert not laid.training
     assert here.loaded == 2  # the bases, once each
 
