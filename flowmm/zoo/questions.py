@@ -1,7 +1,7 @@
 """Questions about a scene of the shapes world, with their exact answers.
 
-Kinds: colour, shape, size, background, count, beside ("what is left of the circle?"), place ("what is on the left?"), where, and the yes/no kinds there, has and
-relation, which are balanced; what is asked wrongly there is near the truth: another thing's colour, another value, the relation
+Kinds: colour, shape, size, background, count, beside ("what is left of the circle?"), place ("what is on the left?"), where, and the
+yes/no kinds there, has and relation, which are balanced; what is asked wrongly there is near the truth: another thing's colour, another value, the relation
 turned round. A pair of colour and shape that is held out is never named unless asked for. Same generator, same questions.
 """
 
@@ -41,7 +41,9 @@ _TEMPLATES = {
     "relation": ("is the {thing} {relation} the {other}?", "do you see the {thing} {relation} the {other}?"),
 }  # fmt: skip
 _SAID = {"left of": ("left of", "to the left of"), "right of": ("right of", "to the right of"), "above": ("above", "over"), "below": ("below", "under")}
-_SAME = {"color": "colour", "gray": "grey", "big": "large", "little": "small", "1": "one", "2": "two", "0": "zero", "none": "zero", "true": "yes", "false": "no"}
+_SAME = {
+    "color": "colour", "gray": "grey", "big": "large", "little": "small", "1": "one", "2": "two", "0": "zero", "none": "zero", "true": "yes", "false": "no",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,10 @@ class _Asker:
 
     def _place(self) -> tuple[str, str]:
         """Of a single thing the middle is asked for, too."""
-        places = {"middle": self.thing} if self.alone else dict(zip((PLACES[self.scene.relation], PLACES[world.OPPOSITE[self.scene.relation]]), self.scene.things))
+        relation = self.scene.relation
+        places = {"middle": self.thing}
+        if relation:
+            places = dict(zip((PLACES[relation], PLACES[world.OPPOSITE[relation]]), self.scene.things, strict=True))
         if self._chance(0.75):
             place = self._one(tuple(places))
             return self._say("place", place=place).replace("on the middle", "in the middle"), world.describe(places[place])

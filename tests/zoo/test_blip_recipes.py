@@ -206,7 +206,9 @@ def saved(kind, folder):
     }[kind]  # fmt: skip
     torch.manual_seed(2)
     model = module.build()
-    parts = {f"blip2-{name}": part for name, part in (("language", {"language": model.language_model}), ("whole", modules(model)))} if kind == "blip2" else {kind: modules(model)}
+    parts = {kind: modules(model)}
+    if kind == "blip2":
+        parts = {"blip2-language": {"language": model.language_model}, "blip2-whole": modules(model)}
     for name, part in parts.items():
         average = training.Average(part, 0.9)
         training.save_checkpoint(folder / f"{name}.pt", average, torch.optim.AdamW(next(iter(part.values())).parameters()))

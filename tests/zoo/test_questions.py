@@ -137,7 +137,8 @@ def test_every_word_is_listed_and_the_wording_varies():
 @pytest.mark.parametrize(
     ("answer", "said", "right"),
     [
-        ("a red circle", "a red circle", True), ("a red circle", "The red circle.", True), ("a red circle", "red", False), ("a red circle", "a blue circle", False),
+        ("a red circle", "a red circle", True), ("a red circle", "The red circle.", True), ("a red circle", "red", False),
+        ("a red circle", "a blue circle", False),
         ("two", "2", True), ("zero", "none", True), ("yes", "Yes.", True), ("yes", "yes no", False), ("grey", "gray", True), ("no", "", False),
         ("nothing", "nothing", True), ("nothing", "a red circle", False), ("large", "big", True),
     ],

@@ -44,7 +44,9 @@ def wrong_for(fit: torch.Tensor, rng: np.random.Generator) -> list[int]:
     return chosen
 
 
-def losses(model: BlipForImageTextRetrieval, words: BertTokenizer, pictures: torch.Tensor, captions: list[str], fit: torch.Tensor, wrong: list[int], fixed: bool):
+def losses(
+    model: BlipForImageTextRetrieval, words: BertTokenizer, pictures: torch.Tensor, captions: list[str], fit: torch.Tensor, wrong: list[int], fixed: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
     """Of contrast and of matching, in nats. fixed: the vision stays as it is."""
     device = model.device
     with torch.set_grad_enabled(not fixed):
