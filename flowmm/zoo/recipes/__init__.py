@@ -18,7 +18,7 @@ class Recipe(NamedTuple):
 
 
 RECIPES = {"codec": Recipe(24, "sd/vae"), "sd": Recipe(90, "sd"), "clip": Recipe(36, "clip"), "dit": Recipe(24, "dit"), "vq": Recipe(6, "vq"), "vit": Recipe(20, "vit"), "dalle1": Recipe(45, "dalle1"),
-           "blip": Recipe(20, "blip"), "blip_vqa": Recipe(20, "blip-vqa"), "blip_match": Recipe(15, "blip-match"), "blip2": Recipe(20, "blip2")}  # fmt: skip
+           "blip": Recipe(30, "blip"), "blip_match": Recipe(20, "blip-match"), "blip_vqa": Recipe(20, "blip-vqa"), "blip2": Recipe(40, "blip2")}  # fmt: skip
 
 
 def recipe(name: str) -> ModuleType:
