@@ -47,7 +47,7 @@ def tiny_models(tmp_path_factory):
         "clip-embed": lambda: {"model": made("clip")}, "clip-match": lambda: {"model": made("clip")}, "clip-search": lambda: {"model": made("clip")},
         "clip-zero-shot": lambda: {"model": made("clip")}, "control": lambda: {"model": made("sd"), "control": made("control"), **QUICK},
         "dalle1": lambda: {"model": made("dalle"), "judge": made("clip"), "candidates": 2},
-        "dalle2": lambda: {"model": made("kandinsky"), "prior": made("kandinsky"), "prior_steps": 2, "prior_guidance": 2.0, **QUICK},
+        "dalle2": lambda: {"model": made("kandinsky"), "prior": made("kandinsky"), "prior_steps": 2, "prior_guidance": 2.0, "width": 16, "height": 16, **QUICK},
         "draw-and-ask": lambda: {"model": made("janus"), "most": 3}, "dvae-reconstruct": lambda: {"model": made("dalle")},
         "edit": lambda: {"model": made("edit"), **QUICK}, "image-text-matching": lambda: {"model": made("match")},
         "image-to-image": lambda: {"model": made("sd"), **QUICK, "strength": 1.0}, "inpaint": lambda: {"model": made("sd"), **QUICK},
