@@ -119,6 +119,11 @@ def test_a_caption_tells_what_is_in_the_picture(runtime):
     assert all(line.startswith("a picture of") for line in begun)
 
 
+@pytest.mark.parametrize(("question", "answer"), [("what colour is the circle?", "red"), ("is there a square?", "no"), ("what shape is the red thing?", "circle")])
+def test_a_question_is_answered(runtime, question, answer):
+    assert list(flowmm.load("ask").run({"question": question}, runtime=runtime).answer) == [answer]
+
+
 @needs_sd
 def test_a_picture_reproduces_itself_in_a_new_process(runtime, tmp_path):
     result = flowmm.load("text-to-image").run({"prompt": "a green circle", "seed": 4}, runtime=runtime)
