@@ -171,6 +171,14 @@ def test_impure_nodes_in_the_child_are_cut_off_by_content(separate, tmp_path, se
     assert graph.run(runtime=separate).out == "a+b"
 
 
+def test_a_list_that_a_switch_chose_reaches_the_child(runtime, separate):
+    graph = Graph()
+    with graph:
+        one, two = s.add(1), s.add(2)
+        graph.output(out=s.total(s.choose(False, [one], [one, two])))
+    assert graph.run(runtime=separate).out == graph.run(runtime=runtime).out
+
+
 def script(tmp_path, text: str) -> str:
     path = tmp_path / "script.py"
     path.write_text(f"import sys; sys.path.insert(0, {str(HERE)!r})\n{text}")

@@ -221,7 +221,7 @@ def test_spaces_are_read_from_configs(folder, vq, dvae):
     assert found[vq] == found[folder] == {"size": 40, "width": 3, "factor": 4}
     assert found[dvae] == {"size": 40, "width": 12, "factor": 8}
     spaces = autoregressive.load.spec.spaces({"source": str(folder)})
-    assert set(spaces) == {"V", "K"} and dict(spaces["V"].facts) == {"size": len(tiny_dalle.WORDS)}
+    assert set(spaces) == {"V", "E", "K"} and dict(spaces["V"].facts) == {"size": len(tiny_dalle.WORDS)}
     assert str(spaces["K"]) == "40 codes"
     assert spaces["K"].same_prints(codes.load.spec.spaces({"source": str(folder / "codebook")})["K"])
 

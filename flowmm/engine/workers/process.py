@@ -219,6 +219,8 @@ class Process:
             return value
         if type(name) is list:
             return [self._argument(item, own) for item, own in zip(value, name, strict=True)]
+        if type(value) is list and _holds_encoded(value):  # wires in a list that a switch stands for
+            return [self._argument(item, None) for item in value]
         if type(value) is not Encoded:
             value = encode(value)
         if name is None or value.nbytes <= SMALL:
@@ -337,3 +339,7 @@ def out_of_memory_kills() -> int:
         return next(int(line.split()[1]) for line in Path("/proc/vmstat").read_text().splitlines() if line.startswith("oom_kill "))
     except (OSError, StopIteration, ValueError):
         return 0
+
+
+def _holds_encoded(items: list) -> bool:
+    return any(type(item) is Encoded or (type(item) is list and _holds_encoded(item)) for item in items)
