@@ -26,23 +26,25 @@ def demo(out: Path) -> bool:
     """Run all shipped graphs into out/<graph>/ and write out/index.html. Whether all ran for which the pack has a model."""
     out.mkdir(parents=True, exist_ok=True)
     sections, fine = [], True
-    for path in sorted(shipped().glob("*.json")):
+    paths = sorted(shipped().glob("*.json"))
+    width = max(len(path.stem) for path in paths)
+    for path in paths:
         started = time.perf_counter()
         graph = load(path)
         absent = _absent(graph)
         if absent:
-            print(f"{graph.name:<18} waits for {absent}, which the embedded pack has not yet; give it a model of yours with --model")
+            print(f"{graph.name:<{width}}   –    waits for {absent}, which the embedded pack has not yet")
             sections.append(_section(graph, f"<p><small>Waits for {absent}, which the embedded pack has not yet.</small></p>"))
             continue
         try:
             result = graph.run({})
         except (GraphError, NodeFailed, Cancelled) as error:
             fine = False
-            print(f"{graph.name:<18} did not run: {error}", file=sys.stderr)
+            print(f"{graph.name:<{width}} did not run: {error}", file=sys.stderr)
             sections.append(_section(graph, f'<p class="failed">{escape(str(error))}</p>'))
             continue
         files = result.save(out / graph.name)
-        print(f"{graph.name:<18} {time.perf_counter() - started:5.1f} s  {', '.join(str(f) for f in files)}")
+        print(f"{graph.name:<{width}} {time.perf_counter() - started:5.1f} s  {', '.join(str(f) for f in files)}")
         sections.append(_section(graph, _shown(result)))
     page = out / "index.html"
     page.write_text(f'<!doctype html><html lang="en"><meta charset="utf-8"><title>flowmm demo</title><style>{STYLE}</style>'
