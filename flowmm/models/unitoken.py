@@ -12,7 +12,7 @@ Reference: SxJyJay/UniToken; Jiao et al., 2025 (arXiv 2504.04423); Chameleon Tea
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any

@@ -70,7 +70,8 @@ def find_weights(folder: Path, what: str) -> Weights:
             break
     if found is None:
         if any(path for pattern in PICKLES for path in folder.glob(pattern)):
-            raise SourceError(f"{what} has pickled weights only; pickles can run code and are not loaded; `flowmm models convert {folder}` makes safetensors of them, once")
+            raise SourceError(f"{what} has pickled weights only; pickles can run code and are not loaded; "
+                              f"`flowmm models convert {folder}` makes safetensors of them, once")  # fmt: skip
         raise SourceError(f"{what} has no weights (no .safetensors file): download it again")
     for path in found.files:
         header(path, what)

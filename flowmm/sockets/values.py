@@ -12,8 +12,8 @@ from .images import Image, Mask
 from .value import C, E, K, NotAccepted, S, V, Value, X, socket
 
 __all__ = [
-    "Attention", "Codes", "Conditioning", "Constraint", "Control", "Embedding", "Extra", "FeatureMap", "HeatMap", "Hidden", "Image", "Labels", "Latent", "Logits", "LogitScale", "Mask",
-    "Pixels", "Posterior", "Prompt", "Score", "Seed", "Text", "Tokens",
+    "Attention", "Codes", "Conditioning", "Constraint", "Control", "Embedding", "Extra", "FeatureMap", "HeatMap", "Hidden", "Image", "Labels",
+    "Latent", "Logits", "LogitScale", "Mask", "Pixels", "Posterior", "Prompt", "Score", "Seed", "Text", "Tokens",
 ]  # fmt: skip
 
 LARGEST_SEED = 2**53 - 1  # the largest integer JavaScript keeps exactly

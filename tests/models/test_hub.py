@@ -409,8 +409,9 @@ def test_pull_then_run_in_five_lines(hub, tmp_path, saved_diffusion):
     hub.stop()
     done = command(env, tmp_path, *run)
     assert done.returncode == 0, done.stderr
-    import flowmm
     from PIL import Image
+
+    import flowmm
 
     same = flowmm.load("text-to-image")(prompt="a red cat", steps=2, model=str(saved_diffusion)).image
     assert Image.open(tmp_path / "out" / "image.png").tobytes() == same.to_pil().tobytes()

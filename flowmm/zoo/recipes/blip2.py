@@ -16,7 +16,13 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch.nn import functional as F
 from transformers import (
-    Blip2Config, Blip2ForConditionalGeneration, Blip2QFormerConfig, Blip2VisionConfig, BlipForConditionalGeneration, OPTConfig, PreTrainedTokenizerFast,
+    Blip2Config,
+    Blip2ForConditionalGeneration,
+    Blip2QFormerConfig,
+    Blip2VisionConfig,
+    BlipForConditionalGeneration,
+    OPTConfig,
+    PreTrainedTokenizerFast,
 )  # fmt: skip
 
 from flowmm.zoo import WEIGHTS, questions, world

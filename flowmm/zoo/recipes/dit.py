@@ -17,7 +17,7 @@ from diffusers import AutoencoderKL, DiTPipeline, DiTTransformer2DModel
 from torch import nn
 
 from flowmm.zoo import WEIGHTS, judge, world
-from flowmm.zoo.recipes import codec, sd, training
+from flowmm.zoo.recipes import sd, training
 
 BATCH, PEAK = 16, 1e-3
 STEPS, GUIDANCE = 20, 2.0
