@@ -20,10 +20,6 @@ cache_app = typer.Typer(help="The cache on disk.", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
 app.add_typer(models_app, name="models")
 
-# The order in which the shipped graphs teach the field: by their first tag, then their second.
-GROUPS = ("understanding", "generation", "both")
-SYSTEMS = ("CLIP", "ViT", "BLIP", "DALL-E 1", "Stable Diffusion", "DiT", "DALL-E 2", "Janus", "UniToken")
-
 Name = Annotated[str, typer.Argument(help="A graph file, the name of a graph, or a PNG that flowmm made.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A graph input.")]
@@ -126,7 +122,7 @@ def why(name: Name, node: Annotated[str, typer.Argument(help="The node's name in
 @app.command(rich_help_panel="Graphs")
 def graphs(as_json: AsJson = False) -> None:
     """List the graphs that can be run by name."""
-    from .face.find import load, names
+    from .face.find import load, names, place
     from .face.tables import print_table
 
     rows = []
@@ -136,7 +132,7 @@ def graphs(as_json: AsJson = False) -> None:
             rows.append([name, graph.title, ", ".join(graph.document.tags), ", ".join(graph.inputs), ", ".join(graph.outputs)])
         except ValueError as error:  # one broken file must not hide the others
             rows.append([name, f"unreadable: {error}", "", "", ""])
-    rows.sort(key=lambda row: [known.index(tag) if tag in known else len(known) for tag, known in zip((row[2] + ", , ").split(", "), (GROUPS, SYSTEMS))])
+    rows.sort(key=lambda row: place(row[2].split(", ")))
     if as_json:
         print(json.dumps([dict(zip(("name", "title", "tags", "inputs", "outputs"), row)) for row in rows], ensure_ascii=False, indent=2))
     else:

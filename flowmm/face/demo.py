@@ -12,7 +12,7 @@ from ..engine.workers.base import NodeFailed
 from ..graph.problems import GraphError
 from ..zoo import WEIGHTS
 from .draw import svg
-from .find import load, shipped
+from .find import load, place, shipped
 from .graph import Graph
 from .result import Result, inlined
 
@@ -26,11 +26,10 @@ def demo(out: Path) -> bool:
     """Run all shipped graphs into out/<graph>/ and write out/index.html. Whether all ran for which the pack has a model."""
     out.mkdir(parents=True, exist_ok=True)
     sections, fine = [], True
-    paths = sorted(shipped().glob("*.json"))
-    width = max(len(path.stem) for path in paths)
-    for path in paths:
+    graphs = sorted(map(load, sorted(shipped().glob("*.json"))), key=lambda graph: place(graph.document.tags))
+    width = max(len(graph.name) for graph in graphs)
+    for graph in graphs:
         started = time.perf_counter()
-        graph = load(path)
         absent = _absent(graph)
         if absent:
             print(f"{graph.name:<{width}}   –    waits for {absent}, which the embedded pack has not yet")

@@ -65,3 +65,13 @@ def _from_png(path: Path) -> Graph:
         inputs[name] = inputs[name].model_copy()
         inputs[name].model_fields_set.discard("default")
     return Graph(graph.document.model_copy(update={"inputs": inputs}), path=path)
+
+
+# The order in which the shipped graphs teach the field: by their first tag, then their second.
+GROUPS = ("understanding", "generation", "both")
+SYSTEMS = ("CLIP", "ViT", "BLIP", "DALL-E 1", "Stable Diffusion", "DiT", "DALL-E 2", "Janus", "UniToken")
+
+
+def place(tags: list[str]) -> list[int]:
+    """Where a graph of these tags stands in that order; others come last."""
+    return [known.index(tag) if tag in known else len(known) for tag, known in zip([*tags, "", ""], (GROUPS, SYSTEMS))]
