@@ -124,6 +124,12 @@ def test_a_question_is_answered(runtime, question, answer):
     assert list(flowmm.load("ask").run({"question": question}, runtime=runtime).answer) == [answer]
 
 
+@pytest.mark.parametrize("label", ["red circle", "yellow cross", "purple star"])
+def test_class_to_image_draws_the_class(runtime, label):
+    image = flowmm.load("class-to-image").run({"label": label, "count": 4, "seed": 10}, runtime=runtime).image
+    assert right(image, label) >= 3
+
+
 @needs_sd
 def test_a_picture_reproduces_itself_in_a_new_process(runtime, tmp_path):
     result = flowmm.load("text-to-image").run({"prompt": "a green circle", "seed": 4}, runtime=runtime)
