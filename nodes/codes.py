@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from flowmm.catalog import Context, node
 from flowmm.models.residency import using
-from flowmm.models.source import SourceError, open_source
+from flowmm.models.source import open_source
 from flowmm.sockets import Between, Codebook, Codes, Fact, Help, Image, K, Known, ModelSource, Space
 from flowmm.sockets.facts import times
 from flowmm.sockets.images import from_pil, stack
 
-from ._families import family_of, opened
+from ._families import family_of, opened, told_facts, told_spaces
 
 WHAT = "a model with a codebook"
 LARGEST_SCALED = 2**26  # pixels a picture may have before a square is cut from it
@@ -31,23 +31,12 @@ def load(source: Annotated[str, ModelSource(), Help("zoo:NAME, or the folder of 
 
 @load.spaces
 def _(values: dict[str, Any]) -> dict[str, Space]:
-    try:
-        found = open_source(values["source"])
-        family = opened(found, "codes.load", WHAT)
-        family.codebook(found)
-        return {"K": family.spaces(found)["K"]}
-    except (KeyError, TypeError, ValueError, OSError):  # SourceError is a ValueError
-        return {}
+    return told_spaces(values, "codes.load", WHAT, lambda family, found: family.codebook(found), "K")
 
 
 @load.describe
 def _(known: Known) -> dict[str, Fact]:
-    try:
-        found = open_source(known.values.get("source"))
-        facts = opened(found, "codes.load", WHAT).facts(found)
-        return {"codebook": facts["codebook"]} if "codebook" in facts else {}
-    except (SourceError, OSError):
-        return {}
+    return told_facts(known, "codes.load", WHAT, ("codebook",))
 
 
 @node(version=1, title={"en": "Fit pictures to a codebook", "zh": "按码本裁剪图片"}, tags=("codes", "image"), lane="cpu")

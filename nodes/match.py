@@ -6,10 +6,10 @@ from typing import Annotated, Any, Generic, NamedTuple
 
 from flowmm.catalog import Context, node
 from flowmm.models.residency import using
-from flowmm.models.source import SourceError, open_source
+from flowmm.models.source import open_source
 from flowmm.sockets import E, Fact, Help, Hidden, ImageEncoder, ImageProcessor, Known, ModelSource, Score, Scorer, Space, Tokenizer, Tokens, V
 
-from ._families import family_of, opened
+from ._families import family_of, opened, told_facts, told_spaces
 
 WHAT = "a model that matches texts and pictures"
 TOGETHER = 64  # texts read with one picture at a time; more cost memory and win no time
@@ -46,24 +46,12 @@ def load(source: Annotated[str, ModelSource(), Help("zoo:NAME, or the folder of 
 
 @load.spaces
 def _(values: dict[str, Any]) -> dict[str, Space]:
-    try:
-        found = open_source(values["source"])
-        family = opened(found, "match.load", WHAT)
-        family.matching(found)
-        made = family.spaces(found)
-        return {"V": made["V"], "E": made["E"]}
-    except (KeyError, TypeError, ValueError, OSError):  # SourceError is a ValueError
-        return {}
+    return told_spaces(values, "match.load", WHAT, lambda family, found: family.matching(found), "VE")
 
 
 @load.describe
 def _(known: Known) -> dict[str, Fact]:
-    try:
-        found = open_source(known.values.get("source"))
-        facts = opened(found, "match.load", WHAT).facts(found)
-        return {name: fact for name, fact in facts.items() if name in Parts._fields}
-    except (SourceError, OSError):
-        return {}
+    return told_facts(known, "match.load", WHAT, Parts._fields)
 
 
 @node(version=1, title={"en": "Image-text matching (ITM)", "zh": "图文匹配 (ITM)"}, tags=("match",))

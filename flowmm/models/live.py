@@ -95,7 +95,7 @@ class Part(Component):
         tensors = [*self.thing.parameters(), *self.thing.buffers()] if hasattr(self.thing, "parameters") else []
         return f"{PREFIX}{id(self.thing):x}:{self.folder.name}:{sum(tensor._version for tensor in tensors)}"
 
-    def load(self, cls: Any, dtype: str) -> Any:
+    def load(self, cls: Any, dtype: str, **more: Any) -> Any:
         if self.thing.training:
             raise SourceError(f"{self} is in training mode, where results are random; call .eval() first")
         return self.thing

@@ -110,11 +110,11 @@ class Component:
         parts.update((path.name, fingerprints.of_file(path)) for path in files)
         return fingerprints.of_parts(parts)
 
-    def load(self, cls: Any, dtype: str) -> Any:
-        """The module, of a transformers or diffusers class, every float in one dtype. Raises SourceError."""
+    def load(self, cls: Any, dtype: str, **more: Any) -> Any:
+        """The module, of a transformers or diffusers class, every float in one dtype. more: of its settings. Raises SourceError."""
         import torch
 
-        options = {"use_safetensors": True, "local_files_only": True, "variant": self.weights.variant}
+        options = {"use_safetensors": True, "local_files_only": True, "variant": self.weights.variant, **more}
         module, found = cls.from_pretrained(self.folder, dtype=getattr(torch, dtype), output_loading_info=True, **options)
         missing = sorted(found["missing_keys"])
         if missing:  # the libraries would draw them at random

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 from .source import Component
@@ -15,4 +13,4 @@ def plain(component: Component, dtype: str) -> Any:
     from transformers import ViTModel
 
     pooler = any(name.startswith("pooler.") for path in component.weights.files for name in header(path, path.name))
-    return component.load(SimpleNamespace(from_pretrained=partial(ViTModel.from_pretrained, add_pooling_layer=pooler)), dtype)
+    return component.load(ViTModel, dtype, add_pooling_layer=pooler)

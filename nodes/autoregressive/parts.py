@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Generic, NamedTuple
 
 from flowmm.catalog import node
-from flowmm.models.source import SourceError, open_source
+from flowmm.models.source import open_source
 from flowmm.sockets import Codebook, E, Fact, Help, K, Known, LanguageModel, ModelSource, Space, Tokenizer, V
 
-from .._families import opened
+from .._families import opened, told_facts, told_spaces
 
 WHAT = "a model that draws pictures from codes"
 
@@ -41,20 +41,9 @@ def load(source: Annotated[str, ModelSource(), Help("zoo:NAME, or the folder of 
 
 @load.spaces
 def _(values: dict[str, Any]) -> dict[str, Space]:
-    try:
-        found = open_source(values["source"])
-        family = opened(found, "autoregressive.load", WHAT)
-        family.generating(found)
-        return family.spaces(found)
-    except (KeyError, TypeError, ValueError, OSError):  # SourceError is a ValueError
-        return {}
+    return told_spaces(values, "autoregressive.load", WHAT, lambda family, found: family.generating(found), "VEK")
 
 
 @load.describe
 def _(known: Known) -> dict[str, Fact]:
-    try:
-        found = open_source(known.values.get("source"))
-        facts = opened(found, "autoregressive.load", WHAT).facts(found)
-        return {name: fact for name, fact in facts.items() if name in Parts._fields}
-    except (SourceError, OSError):
-        return {}
+    return told_facts(known, "autoregressive.load", WHAT, Parts._fields)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Generic, NamedTuple
 
 from flowmm.catalog import node
-from flowmm.models.source import SourceError, open_source
+from flowmm.models.source import open_source
 from flowmm.sockets import E, Fact, Help, ImageEncoder, ImageProcessor, K, Known, LanguageModel, ModelSource, Space, Tokenizer, V
 
-from .._families import opened
+from .._families import opened, told_facts, told_spaces
 
 WHAT = "a vision-language model"
 
@@ -45,20 +45,9 @@ def load(source: Annotated[str, ModelSource(), Help("zoo:NAME, or the folder of 
 
 @load.spaces
 def _(values: dict[str, Any]) -> dict[str, Space]:
-    try:
-        found = open_source(values["source"])
-        family = opened(found, "vlm.load", WHAT)
-        family.understanding(found)
-        return family.spaces(found)
-    except (KeyError, TypeError, ValueError, OSError):  # SourceError is a ValueError
-        return {}
+    return told_spaces(values, "vlm.load", WHAT, lambda family, found: family.understanding(found), "VEK")
 
 
 @load.describe
 def _(known: Known) -> dict[str, Fact]:
-    try:
-        found = open_source(known.values.get("source"))
-        facts = opened(found, "vlm.load", WHAT).facts(found)
-        return {name: fact for name, fact in facts.items() if name in Parts._fields}
-    except (SourceError, OSError):
-        return {}
+    return told_facts(known, "vlm.load", WHAT, Parts._fields)
