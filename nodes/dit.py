@@ -27,6 +27,8 @@ from flowmm.sockets import (
     X,
 )
 
+from .diffusion.pictures import painting
+
 # What diffusers' DiTPipeline does when nothing is said.
 DEFAULTS = {"steps": 50, "guidance": 4.0}
 
@@ -89,13 +91,7 @@ def _(known: Known) -> dict[str, Fact]:
     try:
         found = _open(source)
         denoiser, _, autoencoder = _components(found)
-        settings = _settings(found)
-        height, width = settings["height"], settings["width"]
-        latent = (None, settings["channels"], height // settings["factor"], width // settings["factor"])
-        return {
-            "denoiser": Fact(latent, weights=denoiser.weights.loaded_bytes),
-            "autoencoder": Fact((None, 3, height, width), weights=autoencoder.weights.loaded_bytes),
-        }
+        return painting(denoiser, autoencoder, _settings(found))
     except (SourceError, OSError):
         return {}
 

@@ -43,6 +43,7 @@ from flowmm.sockets.facts import times
 
 from .diffusion.kandinsky import PriorNetwork
 from .diffusion.loop import denoise, noise
+from .diffusion.pictures import painting
 from .diffusion.sampling import matched
 from .diffusion.schedules import build_scheduler
 
@@ -186,13 +187,7 @@ def _(known: Known) -> dict[str, Fact]:
     try:
         found = _open_decoder(source)
         denoiser, _, autoencoder = _decoder(found)
-        settings = _settings(found)
-        height, width = settings["height"], settings["width"]
-        latent = (None, settings["channels"], height // settings["factor"], width // settings["factor"])
-        return {
-            "denoiser": Fact(latent, weights=denoiser.weights.loaded_bytes),
-            "autoencoder": Fact((None, 3, height, width), weights=autoencoder.weights.loaded_bytes),
-        }
+        return painting(denoiser, autoencoder, _settings(found))
     except (SourceError, OSError):
         return {}
 

@@ -26,6 +26,8 @@ from flowmm.sockets import (
     X,
 )
 
+from .pictures import painting
+
 # What the diffusers pipelines do when nothing is said.
 STABLE = {"steps": 50, "guidance": 7.5}
 XL = {"steps": 50, "guidance": 5.0}
@@ -105,12 +107,10 @@ def _(known: Known) -> dict[str, Fact]:
         return {}
     try:
         found = _Found(source)
-        factor, height, width = found.settings["factor"], found.settings["height"], found.settings["width"]
         return {
             "tokenizer": Fact((None, found.length)),
             "text_encoder": Fact((None, found.length, found.width), weights=found.encoder.weights.loaded_bytes),
-            "denoiser": Fact((None, found.settings["channels"], height // factor, width // factor), weights=found.denoiser.weights.loaded_bytes),
-            "autoencoder": Fact((None, 3, height, width), weights=found.autoencoder.weights.loaded_bytes),
+            **painting(found.denoiser, found.autoencoder, found.settings),
         }
     except (SourceError, OSError):
         return {}

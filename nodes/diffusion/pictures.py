@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from flowmm.sockets import Autoencoder, Image, Known
+from flowmm.models.source import Component
+from flowmm.sockets import Autoencoder, Fact, Image, Known
 
 
 def sized(height: int, width: int, autoencoder: Autoencoder, given: tuple[int | None, int | None], fit: bool) -> tuple[int, int]:
@@ -58,3 +59,12 @@ def prepared(image: Image, factor: int, height: int, width: int, **options: Any)
     # Floats that fit stay exact; anything else is resized as the 8-bit picture a person would hand to the pipeline.
     given = torch.tensor(image.pixels) if whole else [image.to_pil(i) for i in range(len(image))]
     return processor.preprocess(given, height=height, width=width)
+
+
+def painting(denoiser: Component, autoencoder: Component, settings: dict[str, Any]) -> dict[str, Fact]:
+    """For describe rules of loaders: latents and pixels of a picture when no size is given, and the weights behind them."""
+    factor, height, width = settings["factor"], settings["height"], settings["width"]
+    return {
+        "denoiser": Fact((None, settings["channels"], height // factor, width // factor), weights=denoiser.weights.loaded_bytes),
+        "autoencoder": Fact((None, 3, height, width), weights=autoencoder.weights.loaded_bytes),
+    }
