@@ -268,3 +268,20 @@ def test_a_variant_in_several_shards_is_found_too(clip_folder):
     from flowmm.nodes import clip
 
     assert clip.logit_scale(clip.load(str(clip_folder)).model).value == model.logit_scale.exp()
+
+
+def test_a_vit_that_lacks_weights_says_which(tmp_path):
+    import tiny_vit
+    from safetensors.torch import load_file, save_file
+
+    from flowmm.models.residency import Residency
+    from flowmm.nodes import vit
+
+    folder = tiny_vit.save_plain(tmp_path / "vit")
+    path = folder / "model.safetensors"
+    held = load_file(path)
+    gone = sorted(name for name in held if name.endswith("layernorm.weight"))[0]
+    del held[gone]
+    save_file(held, path, metadata={"format": "pt"})
+    with pytest.raises(SourceError, match="lacks 1 weights of a ViTModel"):
+        Residency("cpu").load(vit.load(str(folder)).encoder)
