@@ -210,6 +210,11 @@ def reversed_view(scene: Scene) -> Scene:
     return replace(scene, things=scene.things[::-1], relation=OPPOSITE[scene.relation])
 
 
+def ordered(scene: Scene) -> Scene:
+    """Told from the left or the upper one of two things."""
+    return reversed_view(scene) if scene.relation in ("right of", "below") else scene
+
+
 # --- captions ------------------------------------------------------------------------------------------------------
 
 

@@ -83,7 +83,7 @@ def with_eyes(model: Blip2ForConditionalGeneration, out: Path) -> Blip2ForCondit
 
 def description(scene: world.Scene) -> str:
     """Everything in at most QUERIES words, of two things the left or the upper one first."""
-    return world.caption(blip.ordered(scene))
+    return world.caption(world.ordered(scene))
 
 
 def described(words: PreTrainedTokenizerFast, scenes: list[world.Scene]) -> torch.Tensor:

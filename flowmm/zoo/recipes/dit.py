@@ -74,7 +74,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     folder = out / "codec" if (out / "codec" / "config.json").exists() else WEIGHTS / "sd" / "vae"
     autoencoder = AutoencoderKL.from_pretrained(folder, dtype=torch.float32).to(device).eval()
     model = build().to(device)
-    lesson = sd.Lesson(autoencoder, None)
+    lesson = sd.Lesson(autoencoder, None, count=24_576)
     labels = torch.tensor([world.ALL_PAIRS.index((scene.things[0].colour, scene.things[0].shape)) for scene in lesson.scenes])
 
     def predict(noisy: torch.Tensor, times: torch.Tensor, told: torch.Tensor) -> torch.Tensor:

@@ -29,16 +29,23 @@ def gate(what: str, value: float, least: float) -> None:
 
 
 class Clock:
-    """Minutes spent against a budget, across resumes; the schedules run on its `fraction`."""
+    """Minutes spent against a budget, across resumes; the schedules run on its `fraction`.
+
+    Minutes of this process's own work, a thread's share of it, so that a run on a busy machine gets all that it asked for.
+    """
 
     def __init__(self, minutes: float, spent: float = 0.0):
         self.minutes = minutes
-        self._started = time.monotonic() - spent * 60
+        self._started = self._now() - spent
+
+    @staticmethod
+    def _now() -> float:
+        return time.process_time() / torch.get_num_threads() / 60
 
     @property
     def spent(self) -> float:
         """Minutes since the start, earlier runs included."""
-        return (time.monotonic() - self._started) / 60
+        return self._now() - self._started
 
     @property
     def fraction(self) -> float:
