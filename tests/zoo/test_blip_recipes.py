@@ -1,5 +1,7 @@
 """BLIP's and BLIP-2's recipes: what is taught is what the library computes, and their folders run in the saved graphs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -142,10 +144,11 @@ def test_what_blip2_describes_is_whole_and_fits_the_queries():
 
 def test_questions_and_answers_are_read_and_only_answers_written():
     words = blip2.tokenizer()
-    ids, wanted, mask = blip2.lines(words, [("Question: how many things are there? Answer:", "two"), ("", "a red circle")])
-    assert words.decode(wanted[0][wanted[0] >= 0]) == "two </s>"
-    assert words.decode(wanted[1][wanted[1] >= 0]) == "a red circle </s>"
-    assert (ids[:, 0] == blip2.END).all() and mask.sum(dim=1).tolist() == [13, 5]
+    first, second = ("Question: how many things are there? Answer:", "two"), ("Question: what is it? Answer:", "a star")
+    ids, wanted, mask = blip2.lines(words, [[first], [("", "a red circle")], [first, second]])
+    assert [words.decode(row[row >= 0]) for row in wanted] == ["two </s>", "a red circle </s>", "two a star </s>"]
+    assert (ids[:, 0] == blip2.END).all() and mask.sum(dim=1).tolist() == [13, 5, 24]
+    assert words.decode(ids[2], skip_special_tokens=True).startswith("question : how many things are there? answer : two. question : what is it")
 
 
 def test_nothing_but_what_lies_between_learns_in_the_last_stage():
@@ -184,6 +187,21 @@ def test_three_of_four_captions_are_wrong_and_what_is_matched_wrongly_does_not_f
     assert 0.6 < np.mean([row // 4 == column // 4 for chosen in wrong for row, column in enumerate(chosen)]) < 0.9
 
 
+def test_words_that_are_not_true_are_marked():
+    words = blip.tokenizer()
+    thing = world.Thing("star", "red", "small", 8, 16), world.Thing("ring", "pink", "small", 24, 16)
+    alone, pair = world.Scene("grey", (replace(thing[0], size="large"),)), world.Scene("grey", thing, "left of")
+    told = {
+        "a photo of a big red star on a grey background": (alone, set()), "little xq blue star": (alone, {"little", "blue"}),
+        "a pink star left of a red ring on a black background": (pair, {"pink", "red", "black"}), "red star below pink circle": (pair, {"below", "circle"}),
+        "a red star right of a pink ring": (pair, {"right"}),
+    }  # fmt: skip
+    ids, _ = blip.coded(words, list(told))
+    marks = blip_match.untrue(words, ids, [scene for scene, _ in told.values()])
+    for row, (_, false) in enumerate(told.values()):
+        assert {word for word, mark in zip(words.convert_ids_to_tokens(ids[row].tolist()), marks[row], strict=True) if mark} == false
+
+
 # --- folders -------------------------------------------------------------------------------------------------------
 
 
@@ -202,7 +220,7 @@ def saved(kind, folder):
     """An untrained model of a kind, exported as after training."""
     module, modules = {
         "blip": (blip, lambda model: {"blip": model}), "blip-vqa": (blip_vqa, lambda model: {"blip": model}),
-        "blip-match": (blip_match, lambda model: {"blip": model}), "blip2": (blip2, blip2._between),
+        "blip-match": (blip_match, lambda model: {"blip": blip_match.Matcher(model)}), "blip2": (blip2, blip2._between),
     }[kind]  # fmt: skip
     torch.manual_seed(2)
     model = module.build()

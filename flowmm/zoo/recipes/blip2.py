@@ -30,10 +30,11 @@ from flowmm.zoo.recipes import blip, blip_vqa, training
 
 BATCH, PEAK = 32, 1e-3
 QUERIES = 12  # as many as the longest description has words
-LENGTH = 72  # positions: the queries, a question that was asked before, and one that is asked
+TURNS = 6  # questions that may follow one another about a picture
+LENGTH = 136  # positions: the queries, and so many questions with their answers
 BEGIN, PAD, END, UNKNOWN, IMAGE = range(5)  # as in OPT, a text begins with the token that ends one
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<image>")
-SHARES = {"language": 0.6, "naming": 0.05, "whole": 0.35}  # of the budget
+SHARES = {"language": 0.5, "naming": 0.05, "whole": 0.45}  # of the budget
 # How often kinds of questions are asked: first what finds a thing and its place, later what has to compare.
 EARLY = dict.fromkeys(questions.KINDS, 1.0)
 LATER = {kind: 0.1 if kind in blip_vqa.FIRST else 0.0 if kind in ("size", "background") else 0.5 for kind in questions.KINDS}
@@ -92,24 +93,31 @@ def described(words: PreTrainedTokenizerFast, scenes: list[world.Scene]) -> torc
     return torch.tensor([row + [END] * (QUERIES - len(row)) for row in rows])
 
 
-def exercise(scene: world.Scene, rng: np.random.Generator, wrong: dict[str, float] = LATER) -> tuple[str, str]:
-    """What is read and what is to be written after it: nothing and a caption, or questions and the last one's answer. wrong: as of `blip_vqa.kind_of`."""
-    if rng.random() < 0.25:
-        return "", blip.caption(scene, rng)
-    asked = [questions.ask(scene, rng, blip_vqa.kind_of(scene, rng, wrong)) for _ in range(2 if rng.random() < 0.1 else 1)]
-    said = "".join(f"Question: {blip_vqa.put(one.text, rng)} Answer: {one.answer}. " for one in asked[:-1])
-    return f"{said}Question: {blip_vqa.put(asked[-1].text, rng)} Answer:", asked[-1].answer
+def exercise(scene: world.Scene, rng: np.random.Generator, wrong: dict[str, float] = LATER, turns: int = TURNS) -> list[tuple[str, str]]:
+    """What is read and what is to be written after it, in turns: nothing and a caption, or up to `turns` questions and their answers.
+
+    wrong: as of `blip_vqa.kind_of`. Many answers to one picture teach faster than one each.
+    """
+    if rng.random() < 0.15:
+        return [("", blip.caption(scene, rng))]
+    asked = [questions.ask(scene, rng, blip_vqa.kind_of(scene, rng, wrong)) for _ in range(rng.integers(1, turns + 1))]
+    return [(f"Question: {blip_vqa.put(one.text, rng)} Answer:", one.answer) for one in asked]
 
 
-def lines(words: PreTrainedTokenizerFast, exercises: list[tuple[str, str]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """ids (N, L) of </s>, what is read, what is written, </s>; what is to be written at each place, or -100; and the mask."""
-    read, write = (words([pair[i] for pair in exercises], add_special_tokens=i == 0).input_ids for i in (0, 1))
-    rows = [before + after + [END] for before, after in zip(read, write, strict=True)]
+def lines(words: PreTrainedTokenizerFast, exercises: list[list[tuple[str, str]]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """ids (N, L) of </s>, turns parted by stops, </s>; what is to be written at each place, or -100; and the mask."""
+    rows, wanted = [], []
+    for turns in exercises:
+        row, write = [END], [-100]
+        for number, pair in enumerate(turns):
+            read, answer = (words(text, add_special_tokens=False).input_ids for text in (("" if number == 0 else ". ") + pair[0], pair[1]))
+            row += read + answer
+            write += [-100] * len(read) + answer
+        rows.append([*row, END])
+        wanted.append([*write, END])
     length = max(map(len, rows))
-    ids = torch.tensor([row + [PAD] * (length - len(row)) for row in rows])
-    places = torch.arange(length)
-    mask = places < torch.tensor(list(map(len, rows)))[:, None]
-    return ids, ids.masked_fill(~mask | (places < torch.tensor(list(map(len, read)))[:, None]), -100), mask.long()
+    ids, written = (torch.tensor([row + [fill] * (length - len(row)) for row in some]) for some, fill in ((rows, PAD), (wanted, -100)))
+    return ids, written, (torch.arange(length) < torch.tensor(list(map(len, rows)))[:, None]).long()
 
 
 def continued(model: Blip2ForConditionalGeneration, before: torch.Tensor, ids: torch.Tensor, wanted: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -165,7 +173,7 @@ def _language(model, words, device, seed: int):
     """The language model reads descriptions and learns what is said of them; no picture is shown."""
     lesson = np.random.default_rng(seed)
     some = [world.random_scene(lesson, two=0.6) for _ in range(192)]
-    tests = lines(words, [exercise(scene, lesson) for scene in some])
+    tests = lines(words, [exercise(scene, lesson, turns=1) for scene in some])
 
     def loss(scenes: list[world.Scene], told) -> torch.Tensor:
         return continued(model, model.get_input_embeddings()(described(words, scenes).to(device)), *told)
@@ -219,7 +227,7 @@ def _whole(model, words, device, seed: int):
     """The queries learn, through the language model as it is, what makes it say the right thing."""
     between, lesson = Queries(model), np.random.default_rng(seed)
     some = [world.random_scene(lesson, two=0.6) for _ in range(192)]
-    pictures, tests = blip.pixels_of(some), lines(words, [exercise(scene, lesson) for scene in some])
+    pictures, tests = blip.pixels_of(some), lines(words, [exercise(scene, lesson, turns=1) for scene in some])
 
     def loss(pixels: torch.Tensor, told) -> torch.Tensor:
         with torch.no_grad():
