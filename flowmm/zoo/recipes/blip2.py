@@ -35,9 +35,8 @@ LENGTH = 136  # positions: the queries, and so many questions with their answers
 BEGIN, PAD, END, UNKNOWN, IMAGE = range(5)  # as in OPT, a text begins with the token that ends one
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<image>")
 SHARES = {"language": 0.5, "naming": 0.05, "whole": 0.45}  # of the budget
-# How often kinds of questions are asked: first what finds a thing and its place, later what has to compare.
-EARLY = dict.fromkeys(questions.KINDS, 1.0)
-LATER = {kind: 0.1 if kind in blip_vqa.FIRST else 0.0 if kind in ("size", "background") else 0.5 for kind in questions.KINDS}
+# How often kinds of questions are asked once things and their places are found: mostly what has to compare.
+LATER = {kind: 0.0 if kind in (*blip_vqa.FIRST, "size", "background") else 0.5 for kind in questions.KINDS}
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -183,7 +182,7 @@ def _language(model, words, device, seed: int):
 
         def batch(fraction: float) -> torch.Tensor:
             scenes = [world.random_scene(rng, two=0.6) for _ in range(BATCH)]
-            return loss(scenes, lines(words, [exercise(scene, rng, EARLY if fraction < 0.4 else LATER) for scene in scenes]))
+            return loss(scenes, lines(words, [exercise(scene, rng, blip_vqa.FINDING if fraction < 0.25 else LATER) for scene in scenes]))
 
         return batch
 
