@@ -41,6 +41,16 @@ HELD_OUT = frozenset({("red", "star"), ("green", "square"), ("blue", "ring"), ("
 ALL_PAIRS = tuple((colour, shape) for colour in COLOURS for shape in SHAPES)
 TRAINED_PAIRS = tuple(pair for pair in ALL_PAIRS if pair not in HELD_OUT)
 
+# In Chinese; of several words for the same, the first is said when everything is told.
+_CHINESE = {
+    "red": ("红色",), "orange": ("橙色", "橘色"), "yellow": ("黄色",), "green": ("绿色",), "cyan": ("青色",), "blue": ("蓝色",), "purple": ("紫色",),
+    "pink": ("粉色", "粉红色"), "circle": ("圆形", "圆"), "square": ("方块", "正方形"), "triangle": ("三角形",), "star": ("星形", "五角星", "星星"),
+    "cross": ("十字", "十字形"), "ring": ("圆环",), "small": ("小",), "large": ("大",), "white": ("白色背景",), "grey": ("灰色背景",),
+    "black": ("黑色背景",), "left of": ("左边", "左侧"), "right of": ("右边", "右侧"), "above": ("上面", "上方"), "below": ("下面", "下方"),
+}  # fmt: skip
+_MEANT = {word: name for name, words in _CHINESE.items() for word in words}
+_CHINESE_WORD = re.compile("|".join(sorted(_MEANT, key=len, reverse=True)))  # the longest first: 粉红色 is not 红色
+
 _SYNONYMS = {"big": "large", "little": "small", "tiny": "small", "gray": "grey", "violet": "purple", "plus": "cross"}
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
@@ -268,6 +278,64 @@ def parse(text: str) -> Facts:
     if not things:
         raise ValueError(f"no shape is named in {text!r}; the world's shapes are {', '.join(SHAPES)}")
     return Facts(tuple(things), relation if len(things) == 2 else None, background)
+
+
+def caption_zh(scene: Scene, rng: np.random.Generator | None = None) -> str:
+    """A true caption in Chinese: as `caption` tells, and with rng in several orders and words.
+
+    "白色背景上的一个大红色圆形", "一个红色圆形在一个蓝色方块的左边", "一个蓝色方块的左边有一个红色圆形".
+    """
+    tell_size = rng is None or rng.random() < 0.5
+    tell_background = rng is None or rng.random() < 0.5
+
+    def one(options: tuple[str, ...]) -> str:
+        return options[0 if rng is None else rng.integers(len(options))]
+
+    def said(name: str) -> str:
+        return one(_CHINESE[name])
+
+    def named(thing: Thing, size: bool = False) -> str:
+        size = said(thing.size) if size else ""
+        return "一个" + one((f"{size}{said(thing.colour)}{said(thing.shape)}", f"{said(thing.colour)}的{size}{said(thing.shape)}"))
+
+    if scene.relation is None:
+        text = named(scene.things[0], tell_size)
+        joined = (f"{{}}上的{text}", f"{{}}上有{text}", f"{text}，{{}}")
+    else:
+        first, second = (named(thing) for thing in scene.things)
+        side = said(scene.relation)
+        text = one((f"{first}在{second}的{side}", f"{second}的{side}有{first}"))
+        joined = (f"{{}}上，{text}", f"{text}，{{}}")
+    return one(joined).format(said(scene.background)) if tell_background else text
+
+
+def parse_zh(text: str) -> Facts:
+    """What a Chinese caption asks for, as `parse` reads English ones; ValueError if it names no shape.
+
+    A size and a colour belong to the next shape. "甲在乙的左边" and "乙的左边有甲" say the same: where the side comes before the second
+    shape, the first one named is what the side is seen from.
+    """
+    background = relation = colour = size = None
+    things: list[Wanted] = []
+    turned = False
+    for word in _CHINESE_WORD.findall(text):
+        name = _MEANT[word]
+        if name in BACKGROUNDS:
+            background = name
+        elif name in COLOURS:
+            colour = name
+        elif name in RADII:
+            size = name
+        elif name in RELATIONS:
+            relation, turned = name, len(things) == 1
+        else:
+            things.append(Wanted(name, colour, size))
+            colour = size = None
+    if not things:
+        raise ValueError(f"no shape is named in {text!r}; the world's shapes are {', '.join(_CHINESE[shape][0] for shape in SHAPES)}")
+    if len(things) != 2:
+        return Facts(tuple(things), None, background)
+    return Facts(tuple(reversed(things) if turned else things), relation, background)
 
 
 def views(scene: Scene) -> tuple[Facts, ...]:
