@@ -1,8 +1,8 @@
 """One module per trained model, plus what they share.
 
 A recipe module has `train(out, minutes, device, resume)`, which trains and writes the float16 model folder
-`out/<name>`, and `measure(folder, n)`, which returns {figure: value} from that folder through the library's own
-classes. Recipes are imported on demand: each brings in torch.
+`out/<name>`, and `measure(folder, n, seed)`, which returns {figure: value} from that folder through the library's own
+classes or the saved graphs, each seed by other draws. Recipes are imported on demand: each brings in torch.
 """
 
 from importlib import import_module
@@ -11,14 +11,29 @@ from typing import NamedTuple
 
 
 class Recipe(NamedTuple):
-    """Minutes on one thread that reach the figures in weights/README.md, and where under weights/ the model lies."""
+    """minutes: on one thread, as the measured ones were trained. shipped: where under weights/ the model lies; after: the recipes whose
+    models it begins from or trains on; beside: other shipped models that it is measured with."""
 
     minutes: float
     shipped: str
+    after: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
-RECIPES = {"codec": Recipe(24, "sd/vae"), "sd": Recipe(90, "sd"), "clip": Recipe(36, "clip"), "dit": Recipe(24, "dit"), "vq": Recipe(6, "vq"), "vit": Recipe(20, "vit"), "dalle1": Recipe(45, "dalle1"),
-           "blip": Recipe(30, "blip"), "blip_match": Recipe(20, "blip-match"), "blip_vqa": Recipe(20, "blip-vqa"), "blip2": Recipe(40, "blip2")}  # fmt: skip
+# In an order in which each comes after what it begins from.
+RECIPES = {
+    "codec": Recipe(24, "sd/vae"),
+    "clip": Recipe(36, "clip"),
+    "sd": Recipe(90, "sd", after=("codec", "clip"), beside=("clip",)),
+    "dit": Recipe(24, "dit", after=("codec",)),
+    "vq": Recipe(6, "dalle1/codebook", after=("codec",)),
+    "dalle1": Recipe(45, "dalle1", after=("vq",), beside=("clip",)),
+    "vit": Recipe(20, "vit"),
+    "blip": Recipe(30, "blip"),
+    "blip_match": Recipe(20, "blip-match", after=("blip",)),
+    "blip_vqa": Recipe(20, "blip-vqa", after=("blip", "blip_match")),
+    "blip2": Recipe(40, "blip2", after=("blip",)),
+}
 
 
 def recipe(name: str) -> ModuleType:

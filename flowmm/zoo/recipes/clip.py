@@ -93,6 +93,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
         out / "clip.pt", {"clip": model}, minutes, resume, lambda step: lambda fraction: contrast(model, tokenizer, rng, fraction),
         peak=PEAK, batch=QUADRUPLES * 4, decay=0.998, flat=0.3, betas=(0.9, 0.98), weight_decay=0.02,
         notes=lambda: {"zero_shot": zero_shot(model, tokenizer, *apart)}, after=lambda: model.logit_scale.data.clamp_(max=4.6052),
+        least={"zero_shot": (6, 0.3)},
     )  # fmt: skip
     export(out)
     figures = measure(out / "clip", 500)

@@ -101,7 +101,8 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     def gap() -> float:
         return (loss(model, wrong, lesson.words) - loss(model, right, lesson.words)).item()
 
-    training.learn(out / "dalle1.pt", {"transformer": model}, minutes, resume, begin, peak=PEAK, batch=BATCH, notes=lambda: {"shape_gap": gap()})
+    training.learn(out / "dalle1.pt", {"transformer": model}, minutes, resume, begin, peak=PEAK, batch=BATCH, notes=lambda: {"shape_gap": gap()},
+                   least={"shape_gap": (4, 0.08)})  # fmt: skip
     export(out)
     figures = measure(out / "dalle1", 200)
     print(figures, flush=True)

@@ -96,7 +96,8 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
 
         return batch
 
-    training.learn(out / "dit.pt", {"dit": model}, minutes, resume, begin, peak=PEAK, batch=BATCH, notes=lambda: {"shape_gap": gap()})
+    training.learn(out / "dit.pt", {"dit": model}, minutes, resume, begin, peak=PEAK, batch=BATCH, notes=lambda: {"shape_gap": gap()},
+                   least={"shape_gap": (4, 0.04)})  # fmt: skip
     export(out, folder)
     figures = measure(out / "dit", 200)
     print(figures, flush=True)

@@ -191,7 +191,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
         return lambda fraction: loss_of(*lesson.batch(fraction))
 
     training.learn(out / "sd.pt", {"unet": unet, "text": text}, minutes, resume, begin, peak=PEAK, batch=BATCH,
-                   notes=lambda: gaps(predict, device))  # fmt: skip
+                   notes=lambda: gaps(predict, device), least={"shape_gap": (4, 0.03)})  # fmt: skip
     export(out)
     figures = measure(out / "sd", 200)
     print(figures, flush=True)

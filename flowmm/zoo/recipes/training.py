@@ -145,12 +145,13 @@ def load_checkpoint(path: Path, average: Average, optimizer: torch.optim.Optimiz
 def learn(
     saved: Path, modules: dict[str, nn.Module], minutes: float, resume: bool, begin: Callable[[int], Callable[[float], torch.Tensor]], *,
     peak: float, batch: int, decay: float = 0.999, flat: float = 0.5, betas: tuple[float, float] = (0.9, 0.999), weight_decay: float = 0.01,
-    notes: Callable[[], dict[str, float]] = dict, after: Callable[[], None] = lambda: None,
+    notes: Callable[[], dict[str, float]] = dict, after: Callable[[], None] = lambda: None, least: dict[str, tuple[float, float]] | None = None,
 ) -> None:  # fmt: skip
     """The loop of a recipe: AdamW on some modules for a budget of minutes, with an average, a log and a checkpoint in `saved`.
 
     begin: from the step reached so far to the loss of a batch, which is told the share of the budget spent. notes: figures
-    for the log, asked for twice a minute. after: what is done to the weights after every step.
+    for the log, asked for twice a minute. after: what is done to the weights after every step. least: of some figures, the minutes
+    after which they must have reached a value once; raises GateFailed otherwise, as the run is not learning.
     """
     average = Average(modules, decay)
     parameters = [parameter for module in modules.values() for parameter in module.parameters() if parameter.requires_grad]
@@ -163,6 +164,7 @@ def learn(
     clock = Clock(minutes, spent)
     noted = kept = clock.spent
     recent: list[float] = []
+    awaited = dict(least or {})
     while clock.running:
         loss = batch_loss(clock.fraction)
         set_rate(optimizer, learning_rate(peak, step, clock.fraction, flat=flat))
@@ -176,12 +178,23 @@ def learn(
         recent.append(loss.item())
         if clock.spent - noted > 0.5:
             noted = clock.spent
-            say(clock, step, step * batch, loss=float(np.mean(recent)), **notes())
+            figures = notes()
+            say(clock, step, step * batch, loss=float(np.mean(recent)), **figures)
             recent.clear()
+            still_learning(figures, clock.spent, awaited)
         if clock.spent - kept > 2:
             kept = clock.spent
             save_checkpoint(saved, average, optimizer, step=step, spent=clock.spent)
     save_checkpoint(saved, average, optimizer, step=step, spent=clock.spent)
+
+
+def still_learning(figures: dict[str, float], spent: float, awaited: dict[str, tuple[float, float]]) -> None:
+    """Raise GateFailed for a figure that is below its value when its minutes are over; one that has reached it is no longer awaited."""
+    for name, (minutes, value) in tuple(awaited.items()):
+        if figures[name] >= value:
+            del awaited[name]
+        elif spent >= minutes:
+            raise GateFailed(f"{name} is {figures[name]:.3g} after {spent:.1f} minutes, and a run that learns has {value:g} after {minutes:g}: it is not learning")
 
 
 def restore(saved: Path, modules: dict[str, nn.Module]) -> None:
