@@ -262,7 +262,7 @@ def export(out: Path) -> None:
     (folder / "processor_config.json").write_text(json.dumps(processor, indent=2) + "\n", encoding="utf-8")
 
 
-def measure(folder: Path, n: int = 500) -> dict[str, float]:
+def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     """What BLIP's recipes measure of captions and of answers, by the same saved graphs."""
-    captions = {f"caption, {name}": share for name, share in blip.measure(folder, n).items()}
-    return captions | blip_vqa.measure(folder, n)
+    captions = {f"caption, {name}": share for name, share in blip.measure(folder, n, seed).items()}
+    return captions | blip_vqa.measure(folder, n, seed)

@@ -158,15 +158,15 @@ def misses(scene: world.Scene, rng: np.random.Generator) -> list[world.Scene]:
     return [scene, near.rebind(scene, rng), near.turn(scene, world.OPPOSITE[scene.relation], rng), other]
 
 
-def measure(folder: Path, n: int = 500) -> dict[str, float]:
+def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     """By the graph `image-text-matching`, n pictures with the full caption and three near misses each.
 
     verdicts right: the mean of the shares of true captions above one half and of wrong ones below. chosen: the true caption scores highest.
     """
     run, figures = blip.graph("image-text-matching", folder), {}
     for name, two, held_out in blip.GROUPS:
-        rng, itm, itc = np.random.default_rng(75), [], []
-        for scene in blip.apart(n, two, held_out, 76):
+        rng, itm, itc = np.random.default_rng(75 + 1000 * seed), [], []
+        for scene in blip.apart(n, two, held_out, 76 + 1000 * seed):
             made = run(image=blip.image_of([scene]), texts=[world.caption(one) for one in misses(scene, rng)])
             itm.append(made.matching.values[:, 0])
             itc.append(made.similarity.values[:, 0])

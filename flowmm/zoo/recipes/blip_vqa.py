@@ -127,16 +127,16 @@ def export(out: Path) -> None:
     blip.write_folder(out / "blip-vqa", model, about, "blip_vqa")
 
 
-def measure(folder: Path, n: int = 500) -> dict[str, float]:
+def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     """Shares of right answers by the graph `ask`, a question a picture, n about single things and n about pairs."""
-    return measure_answers(blip.graph("ask", folder), n)
+    return measure_answers(blip.graph("ask", folder), n, seed)
 
 
-def measure_answers(run: Callable, n: int) -> dict[str, float]:
+def measure_answers(run: Callable, n: int, seed: int = 0) -> dict[str, float]:
     """What `measure` says, for any model that the graph `ask` runs."""
     figures, everything = {}, ([], [])
     for name, two, held_out in blip.GROUPS:
-        scenes, rng = blip.apart(n, two, held_out, 65), np.random.default_rng(66)
+        scenes, rng = blip.apart(n, two, held_out, 65 + 1000 * seed), np.random.default_rng(66 + 1000 * seed)
         asked = [questions.ask(scene, rng, held_out=held_out) for scene in scenes]
         said = []
         for start in range(0, len(scenes), 50):

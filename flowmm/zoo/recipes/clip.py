@@ -93,7 +93,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
         out / "clip.pt", {"clip": model}, minutes, resume, lambda step: lambda fraction: contrast(model, tokenizer, rng, fraction),
         peak=PEAK, batch=QUADRUPLES * 4, decay=0.998, flat=0.3, betas=(0.9, 0.98), weight_decay=0.02,
         notes=lambda: {"zero_shot": zero_shot(model, tokenizer, *apart)}, after=lambda: model.logit_scale.data.clamp_(max=4.6052),
-        least={"zero_shot": (6, 0.3)},
+        least={"zero_shot": (4, 0.3)},
     )  # fmt: skip
     export(out)
     figures = measure(out / "clip", 500)
@@ -176,30 +176,30 @@ def zero_shot(model: CLIPModel, tokenizer: CLIPTokenizer, pictures: torch.Tensor
     return float((scores.argmax(dim=1).cpu() == torch.tensor(answers)).float().mean())
 
 
-def measure(folder: Path, n: int = 500) -> dict[str, float]:
+def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     """Zero-shot recognition, choices between captions that differ in one detail, and retrieval among 64."""
     model = CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = CLIPTokenizer.from_pretrained(folder)
     processor = CLIPImageProcessorPil.from_pretrained(folder)
-    pictures, answers, scenes = held_apart(n)
+    pictures, answers, scenes = held_apart(n, 5 + 1000 * seed)
     figures = {"zero-shot 48-way, trained pairs": zero_shot(model, tokenizer, pictures, answers)}
     enlarged = [world.draw(scene).resize((256, 256), 0) for scene in scenes]
     processed = processor(images=enlarged, return_tensors="pt").pixel_values
     figures["zero-shot 48-way, enlarged to 256"] = zero_shot(model, tokenizer, processed, answers)
     # Drawing from all pairs and keeping the held-out ones takes about ten times as many scenes as are used.
-    pictures, answers, scenes = held_apart(10 * n, held_out=True)
+    pictures, answers, scenes = held_apart(10 * n, 5 + 1000 * seed, held_out=True)
     apart = [i for i, answer in enumerate(answers) if world.ALL_PAIRS[answer] in world.HELD_OUT][:n]
     figures["zero-shot 48-way, held-out pairs"] = zero_shot(model, tokenizer, pictures[apart], [answers[i] for i in apart])
-    figures |= choices(model, tokenizer, n)
-    figures |= retrieval(model, tokenizer)
+    figures |= choices(model, tokenizer, n, 6 + 1000 * seed)
+    figures |= retrieval(model, tokenizer, seed=7 + 1000 * seed)
     return figures
 
 
-def choices(model: CLIPModel, tokenizer: CLIPTokenizer, n: int) -> dict[str, float]:
+def choices(model: CLIPModel, tokenizer: CLIPTokenizer, n: int, seed: int = 6) -> dict[str, float]:
     """Share of pictures put nearest the true caption, among all values of one detail."""
     figures = {}
     for detail, two in (("size", 0.0), ("background", 0.0), ("relation", 1.0), ("binding", 1.0)):
-        pictures, _, scenes = held_apart(n, seed=6, two=two)
+        pictures, _, scenes = held_apart(n, seed, two=two)
         seen = embed(model, tokenizer, pictures, None)
         right = 0
         for scene, vector in zip(scenes, seen, strict=True):
@@ -224,9 +224,9 @@ def _options(scene: world.Scene, detail: str) -> list[world.Scene]:
     return [scene, *others]
 
 
-def retrieval(model: CLIPModel, tokenizer: CLIPTokenizer, rounds: int = 8, count: int = 64) -> dict[str, float]:
+def retrieval(model: CLIPModel, tokenizer: CLIPTokenizer, rounds: int = 8, count: int = 64, seed: int = 7) -> dict[str, float]:
     """Recall at 1 among 64 random pictures with full captions; any caption or picture that fits is right."""
-    rng, by_picture, by_caption = np.random.default_rng(7), [], []
+    rng, by_picture, by_caption = np.random.default_rng(seed), [], []
     for _ in range(rounds):
         scenes, pictures = training.random_batch(rng, count, two=0.35)
         captions = [world.caption(scene) for scene in scenes]

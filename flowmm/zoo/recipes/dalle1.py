@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from transformers import CLIPTokenizer, LlamaConfig, LlamaForCausalLM
 
 from flowmm.zoo import judge, world
-from flowmm.zoo.recipes import near, sd, tokens, training, vq
+from flowmm.zoo.recipes import near, sd, sd_measure, tokens, training, vq
 
 BATCH, PEAK = 16, 1e-3
 SCENES, TWO = 32_768, 0.4
@@ -126,7 +126,7 @@ def export(out: Path) -> None:
                         floor=0.1)  # fmt: skip
 
 
-def measure(folder: Path, n: int = 500) -> dict[str, float]:
+def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     """Share of (prompt, seed) draws the judge finds right, through the saved graphs: one thing, two things, the best of 8 by CLIP."""
     import flowmm
 
@@ -136,17 +136,18 @@ def measure(folder: Path, n: int = 500) -> dict[str, float]:
     def right(image, texts: list[str]) -> list[bool]:
         return [judge.agrees(judge.judge(image.to_pil(i)), world.parse(text)) for i, text in enumerate(texts)]
 
-    figures, rng = {}, np.random.default_rng(20)
-    sets = {"one thing, trained pairs": sd.prompts(n, 20, False), "one thing, held-out pairs": sd.prompts(max(n // 5, 20), 20, True),
+    figures, rng = {}, np.random.default_rng(20 + 1000 * seed)
+    sets = {"one thing, trained pairs": sd_measure.prompts(n, 20 + 1000 * seed, False),
+            "one thing, held-out pairs": sd_measure.prompts(n, 20 + 1000 * seed, True),
             "two things": [world.caption(world.random_scene(rng, two=1.0), rng) for _ in range(n)]}  # fmt: skip
     for name, texts in sets.items():
         found = []
         for start in range(0, len(texts), 25):
             some = texts[start : start + 25]
-            found += right(draw.run({"prompt": some, "seed": 1000 + start, "model": str(folder)}, runtime=runtime).image, some)
+            found += right(draw.run({"prompt": some, "seed": 1000 + 10_000 * seed + start, "model": str(folder)}, runtime=runtime).image, some)
         figures[name] = float(np.mean(found))
-    some = sets["one thing, trained pairs"][: max(n // 5, 20)]
-    found = [right(best.run({"prompt": text, "seed": 2000 + 8 * i, "model": str(folder)}, runtime=runtime).image, [text])[0] for i, text in enumerate(some)]
+    some = sets["one thing, trained pairs"]
+    found = [right(best.run({"prompt": text, "seed": 2000 + 10_000 * seed + 8 * i, "model": str(folder)}, runtime=runtime).image, [text])[0] for i, text in enumerate(some)]
     figures["one thing, the best of 8 by CLIP"] = float(np.mean(found))
     runtime.close()
     return figures

@@ -8,7 +8,6 @@ change. v-prediction with zero terminal SNR and trailing steps; guidance 2.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from flowmm.zoo import WEIGHTS, judge, world
-from flowmm.zoo.recipes import clip, codec, near, tokens, training
+from flowmm.zoo import WEIGHTS, world
+from flowmm.zoo.recipes import codec, near, tokens, training
+from flowmm.zoo.recipes.sd_measure import measure
 
 BATCH, PEAK, WIDTH = 16, 1e-3, 128
 SCENES, TWO = 40_960, 0.6
@@ -233,75 +233,3 @@ def clean_names(folder: Path) -> None:
         config = json.loads(path.read_text(encoding="utf-8"))
         if config.pop("_name_or_path", None) is not None:
             path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-
-
-# --- measuring -----------------------------------------------------------------------------------------------------
-
-
-def prompts(n: int, seed: int, held_out: bool) -> list[str]:
-    """Prompts of one thing, evenly over the trained or the held-out pairs, with and without size and background."""
-    rng = np.random.default_rng(seed)
-    pairs = sorted(world.HELD_OUT) if held_out else world.TRAINED_PAIRS
-    told = []
-    for number in range(n):
-        colour, shape = pairs[number % len(pairs)]
-        scene = world.random_scene(rng)
-        told.append(world.caption(replace(scene, things=(replace(scene.things[0], colour=colour, shape=shape),)), rng))
-    return told
-
-
-def generate(pipeline: StableDiffusionPipeline, texts: list[str], seed: int, batch: int = 25) -> np.ndarray:
-    """One picture (32, 32, 3) uint8 for each prompt, each from its own seed: seed, seed + 1, ..."""
-    pictures = []
-    for start in range(0, len(texts), batch):
-        some = texts[start : start + batch]
-        generators = [torch.Generator().manual_seed(seed + start + number) for number in range(len(some))]
-        made = pipeline(some, num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=generators, output_type="np")
-        pictures.append((made.images * 255).round().astype(np.uint8))
-    return np.concatenate(pictures)
-
-
-def measure(folder: Path, n: int = 500) -> dict[str, float]:
-    """Share of (prompt, seed) draws the judge finds right, and seconds a picture drawn alone on these threads.
-
-    Where the shipped CLIP is at hand, it says apart which of the 48 colours and shapes it sees: a second opinion, as
-    the judge's overlap is lenient on blobs.
-    """
-    pipeline = load(folder)
-    figures = {}
-    for name, held_out, count in (("trained pairs", False, n), ("held-out pairs", True, max(n // 5, 20))):
-        texts = prompts(count, 20, held_out)
-        told = [world.parse(text) for text in texts]
-        pictures = generate(pipeline, texts, 1000)
-        readings = [judge.judge(picture) for picture in pictures]
-        pairs = [(one.things[0].colour, one.things[0].shape) for one in told]
-        plain = [world.Facts((world.Wanted(shape, colour),)) for colour, shape in pairs]
-        figures[f"{name}: colour and shape right"] = _share(readings, plain)
-        figures[f"{name}: size and background too, where told"] = _share(readings, told)
-        for attribute in ("colour", "shape"):
-            each = [judge.agrees_in(reading, one, attribute) for reading, one in zip(readings, told, strict=True)]
-            figures[f"{name}: {attribute} right"] = float(np.mean(each))
-        if (folder.parent / "clip" / "config.json").exists():
-            answers = [world.ALL_PAIRS.index(pair) for pair in pairs]
-            figures[f"{name}: right by CLIP"] = second_opinion(folder.parent / "clip", pictures, answers)
-    started = time.perf_counter()
-    generate(pipeline, prompts(8, 21, False), 2000, batch=1)
-    figures["seconds a picture"] = (time.perf_counter() - started) / 8
-    return figures
-
-
-def _share(readings: list[judge.Reading], told: list[world.Facts]) -> float:
-    return float(np.mean([judge.agrees(reading, one) for reading, one in zip(readings, told, strict=True)]))
-
-
-def second_opinion(folder: Path, pictures: np.ndarray, answers: list[int]) -> float:
-    """Share of pictures in which the pack's CLIP, choosing among all 48 prompts, sees the right colour and shape."""
-    model = CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
-    return clip.zero_shot(model, CLIPTokenizer.from_pretrained(folder), training.to_tensor(pictures), answers)
-
-
-def load(folder: Path) -> StableDiffusionPipeline:
-    """The shipped pipeline in float32 on the CPU, quiet."""
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline

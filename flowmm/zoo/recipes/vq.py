@@ -139,11 +139,11 @@ def decode(model: VQModel, codes: torch.Tensor) -> np.ndarray:
     return training.to_pictures(torch.cat(made).cpu())
 
 
-def reconstruct(model: VQModel, n: int) -> dict[str, float]:
+def reconstruct(model: VQModel, n: int, seed: int = 0) -> dict[str, float]:
     """Share of unseen pictures whose reconstruction the judge reads as the same scene."""
     figures = {}
     for name, two in (("single", 0.0), ("pair", 1.0)):
-        scenes, _ = training.random_batch(np.random.default_rng(3), n, two=two)
+        scenes, _ = training.random_batch(np.random.default_rng(3 + 1000 * seed), n, two=two)
         codes = encode(model, scenes)
         right = [judge.agrees(judge.judge(picture), world.facts(scene)) for picture, scene in zip(decode(model, codes), scenes, strict=True)]
         figures[name] = float(np.mean(right))
@@ -151,6 +151,6 @@ def reconstruct(model: VQModel, n: int) -> dict[str, float]:
     return figures
 
 
-def measure(folder: Path, n: int = 500) -> dict[str, float]:
+def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     """What reconstruct says of a saved model."""
-    return reconstruct(VQModel.from_pretrained(folder, dtype=torch.float32).eval(), n)
+    return reconstruct(VQModel.from_pretrained(folder, dtype=torch.float32).eval(), n, seed)
