@@ -19,7 +19,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from flowmm.zoo import WEIGHTS, world
 from flowmm.zoo.recipes import codec, near, tokens, training
-from flowmm.zoo.recipes.sd_measure import measure
+from flowmm.zoo.recipes.sd_measure import measure, prompts  # noqa: F401 (prompts: other painters are asked the same)
 
 BATCH, PEAK, WIDTH = 16, 1e-3, 128
 SCENES, TWO = 40_960, 0.6
