@@ -6,6 +6,8 @@ in CIE Lab, shape and size as the template with the greatest overlap over shapes
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -77,8 +79,7 @@ def nearest(rgb: np.ndarray, palette: dict[str, tuple[int, int, int]]) -> tuple[
 def judge(picture) -> Reading:
     """Read a picture: a PIL image or an (H, W, 3) array in 0..255, 32x32 or a whole multiple of it."""
     image = _small(picture)
-    border = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
-    ground = np.median(border, axis=0)
+    ground = ground_of(image)
     background, background_error = nearest(ground, world.BACKGROUNDS)
     away = np.linalg.norm(image - ground, axis=-1)
     things, clutter = [], 0
@@ -152,8 +153,24 @@ def _regions(mask: np.ndarray) -> list[np.ndarray]:
     return regions
 
 
+def ground_of(image: np.ndarray) -> np.ndarray:
+    """The background's RGB, the median of the border of a (32, 32, 3) picture."""
+    return np.median(np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]]), axis=0)
+
+
 def _read_thing(image: np.ndarray, ground: np.ndarray, away: np.ndarray, region: np.ndarray) -> Seen:
     """Fit one region: its colour from the pixels furthest from the background, then the best template."""
+    colour, colour_error, cover = ink_of(image, ground, away, region)
+    overlap, shape, radius, x, y = fit(cover, _templates)
+    size = "small" if radius < sum(world.RADII.values()) / 2 else "large"
+    return Seen(shape, colour, size, x, y, radius, overlap, colour_error)
+
+
+def ink_of(image: np.ndarray, ground: np.ndarray, away: np.ndarray, region: np.ndarray) -> tuple[str, float, np.ndarray]:
+    """A region's colour and its error in Lab, and how much of each pixel in or beside the region that colour covers, (32, 32) in 0..1.
+
+    ground: the background's RGB. away: each pixel's distance from it.
+    """
     core = region & (away >= 0.8 * np.quantile(away[region], 0.95))
     ink = np.median(image[core], axis=0)
     colour, colour_error = nearest(ink, world.COLOURS)
@@ -162,25 +179,31 @@ def _read_thing(image: np.ndarray, ground: np.ndarray, away: np.ndarray, region:
     near = np.zeros_like(region)
     for row, column in np.argwhere(region):
         near[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = True
-    cover = np.where(near, cover, 0)
+    return colour, colour_error, np.where(near, cover, 0)
+
+
+def fit(cover: np.ndarray, templates: Callable) -> tuple[float, str, float, float, float]:
+    """The template with the greatest overlap: overlap, shape, radius, x, y.
+
+    templates: from a sub-pixel phase (x, y) to names (shape, radius), square windows (N, side * side) in 0..1 and their areas.
+    """
     grid = np.arange(world.SIDE) + 0.5
     weight = cover.sum()
     centre_x, centre_y = (cover.sum(axis=0) @ grid) / weight, (cover.sum(axis=1) @ grid) / weight
     best = (0.0, "", 0.0, 0.0, 0.0)
-    padded = np.pad(cover, WINDOW)
+    half = math.isqrt(templates(0.0, 0.0)[1].shape[1]) // 2
+    padded = np.pad(cover, 2 * half)
     for x in (np.round(centre_x * 2) + np.arange(-2, 3)) / 2:
         for y in (np.round(centre_y * 2) + np.arange(-2, 3)) / 2:
-            names, templates, areas = _templates(float(x % 1), float(y % 1))
-            left, top = int(x) + WINDOW // 2, int(y) + WINDOW // 2
-            window = padded[top : top + WINDOW, left : left + WINDOW].reshape(-1)
-            shared = np.minimum(templates, window).sum(axis=1)
+            names, windows, areas = templates(float(x % 1), float(y % 1))
+            left, top = int(x) + half, int(y) + half
+            window = padded[top : top + 2 * half, left : left + 2 * half].reshape(-1)
+            shared = np.minimum(windows, window).sum(axis=1)
             overlaps = shared / (areas + weight - shared)
             top_one = int(overlaps.argmax())
             if overlaps[top_one] > best[0]:
                 best = (float(overlaps[top_one]), *names[top_one], float(x), float(y))
-    overlap, shape, radius, x, y = best
-    size = "small" if radius < sum(world.RADII.values()) / 2 else "large"
-    return Seen(shape, colour, size, x, y, radius, overlap, colour_error)
+    return best
 
 
 @lru_cache(maxsize=4)

@@ -1,25 +1,27 @@
 """The picture codec: an `AutoencoderKL`, (3, 32, 32) in [-1, 1] to latents (4, 8, 8) of mean 0 and deviation 1.
 
 The strong KL term halves what the latents carry at no visible cost; without it diffusion learns far slower.
-In the last third of the budget the latents are settled and the decoder alone goes on, from latents spoilt by noise
-and by a share of a near miss (the same scene in another colour, shape or background): it learns to draw clean shapes
-from what diffusion gets nearly right.
+In the last third of the budget the latents of filled pictures are settled. The decoder goes on from latents spoilt by noise and by a share of
+a near miss (the same scene in another colour, shape or background): it learns to draw clean shapes from what diffusion gets nearly right.
+Outlines and sketches are learned in this part, by encoder and decoder.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
-from flowmm.zoo import judge, world
+from flowmm.zoo import WEIGHTS, judge, styles, world
 from flowmm.zoo.recipes import near, training
 
 BATCH, PEAK, KL = 16, 1.5e-3, 3e-3
-SETTLED = 0.65  # share of the budget after which only the decoder is trained
-POLISH_PEAK, POLISH_NOISE, POLISH_MIX = 7e-4, 0.4, 0.35
+SETTLED = 0.65  # share of the budget after which latents of filled pictures are held
+REFINED_PEAK, NOISE, MIX, HOLD = 7e-4, 0.4, 0.35, 1.0
 
 
 def build() -> AutoencoderKL:
@@ -72,38 +74,52 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     codec.cpu().eval()
     fold_statistics(codec)
     training.ship(codec, out / "codec")
-    polish(out, (1 - SETTLED) * minutes, device)
+    refine(out, (1 - SETTLED) * minutes, device, resume)
     figures = measure(out / "codec", 400)
     print(figures, flush=True)
     training.gate("reconstructed single pictures judged right", figures["single"], 0.98)
 
 
-def polish(out: Path, minutes: float, device: str = "cpu") -> None:
-    """Train the decoder of out/codec on noisy latents, in place; latents stay as they are."""
-    torch.manual_seed(1)
-    rng = np.random.default_rng(14)
-    codec = AutoencoderKL.from_pretrained(out / "codec", dtype=torch.float32).to(device)
-    decoder = torch.nn.ModuleList([codec.post_quant_conv, codec.decoder])
-    average = training.Average({"decoder": decoder}, 0.998)
-    optimizer = torch.optim.AdamW(decoder.parameters(), lr=POLISH_PEAK, betas=(0.9, 0.99), fused=True)
-    clock, step, noted = training.Clock(minutes), 0, 0.0
-    while clock.running:
-        scenes, pictures = training.random_batch(rng, BATCH, two=0.2)
-        latents = spoil(encode(codec, scenes), encode(codec, [near_miss(scene, rng) for scene in scenes]))
-        made = codec.decode(latents).sample
-        error = picture_error(made, pictures.to(device))
-        training.set_rate(optimizer, training.learning_rate(POLISH_PEAK, step, clock.fraction, flat=0.1))
-        optimizer.zero_grad()
-        error.backward()
-        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
-        optimizer.step()
-        average.update()
-        step += 1
-        if clock.spent - noted > 0.5:
-            noted = clock.spent
-            training.say(clock, step, step * BATCH, error=error.item())
-    average.swap()
+def refine(out: Path, minutes: float, device: str = "cpu", resume: bool = False) -> None:
+    """Teach out/codec, or a copy of the shipped codec, noisy latents and the styles of the world, in place.
+
+    The latents of filled pictures are held where they are, so that what was trained on them goes on working; encoder and decoder are free to
+    learn outlines and sketches.
+    """
+    folder = out / "codec" if (out / "codec" / "config.json").exists() else WEIGHTS / "sd" / "vae"
+    teacher, codec = (AutoencoderKL.from_pretrained(folder, dtype=torch.float32).to(device) for _ in range(2))
+    codec.train()
+
+    def begin(step: int) -> Callable[[float], torch.Tensor]:
+        torch.manual_seed(1 + step)
+        rng = np.random.default_rng(14 + step)
+
+        def batch(fraction: float) -> torch.Tensor:
+            scenes, pictures = training.random_batch(rng, BATCH // 2, two=0.3)
+            with torch.no_grad():
+                held = teacher.encode(pictures.to(device)).latent_dist
+            spoilt = spoil(held.mean, encode(teacher, [near_miss(scene, rng) for scene in scenes]))
+            shown = torch.cat([pictures, training.to_tensor(styled(rng) for _ in range(BATCH // 2))]).to(device)
+            posterior = codec.encode(shown).latent_dist
+            sampled = posterior.sample()[BATCH // 2 :]
+            made = codec.decode(torch.cat([spoilt, spoil(sampled, sampled)])).sample
+            now, free = (DiagonalGaussianDistribution(part) for part in posterior.parameters.chunk(2))
+            moved = (now.mean - held.mean).square().mean() + (now.std - held.std).square().mean()
+            return picture_error(made, shown) + KL * divergence(free) + HOLD * moved
+
+        return batch
+
+    saved = out / "codec-refined.pt"
+    training.learn(saved, {"codec": codec}, minutes, resume, begin, peak=REFINED_PEAK, batch=BATCH, decay=0.998, flat=0.3, betas=(0.9, 0.99))
+    training.restore(saved, {"codec": codec})
+    scenes = training.random_batch(np.random.default_rng(4), 256, two=0.3)[0]
+    print(f"latents of filled pictures moved by {(encode(codec.eval(), scenes) - encode(teacher, scenes)).square().mean().sqrt().item():.3f} rms", flush=True)
     training.ship(codec.cpu(), out / "codec")
+
+
+def styled(rng: np.random.Generator) -> np.ndarray:
+    """A random large thing in outline or as a sketch, (32, 32, 3) uint8."""
+    return styles.pixels(styles.random_scene(rng), styles.STYLES[1 + rng.integers(2)], rng)
 
 
 def near_miss(scene: world.Scene, rng: np.random.Generator) -> world.Scene:
@@ -115,10 +131,10 @@ def near_miss(scene: world.Scene, rng: np.random.Generator) -> world.Scene:
 
 
 def spoil(latents: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Latents with up to POLISH_MIX of the others in half of them, and noise of up to POLISH_NOISE in all."""
+    """Latents with up to MIX of the others in half of them, and noise of up to NOISE in all."""
     shape = (len(latents), 1, 1, 1)
-    mix = POLISH_MIX * torch.rand(shape) * (torch.rand(shape) < 0.5)
-    level = POLISH_NOISE * torch.rand(shape)
+    mix = MIX * torch.rand(shape) * (torch.rand(shape) < 0.5)
+    level = NOISE * torch.rand(shape)
     mixed = torch.lerp(latents, others, mix.to(latents.device))
     return mixed + level.to(latents.device) * torch.randn_like(latents)
 
@@ -127,8 +143,12 @@ def loss(codec: AutoencoderKL, pictures: torch.Tensor) -> tuple[torch.Tensor, to
     """The error of pictures decoded from sampled latents, and mean KL per dimension."""
     posterior = codec.encode(pictures).latent_dist
     made = codec.decode(posterior.sample()).sample
-    kl = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
-    return picture_error(made, pictures), kl
+    return picture_error(made, pictures), divergence(posterior)
+
+
+def divergence(posterior: DiagonalGaussianDistribution) -> torch.Tensor:
+    """Mean KL per dimension from the unit Gaussian."""
+    return 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
 
 
 def picture_error(made: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
@@ -165,12 +185,12 @@ def encode(codec: AutoencoderKL, scenes: list[world.Scene]) -> torch.Tensor:
 
 
 @torch.no_grad()
-def measure(folder: Path, n: int = 500) -> dict[str, float]:
-    """Share of unseen pictures whose reconstruction the judge reads as the same scene, and PSNR in decibels."""
+def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
+    """Share of unseen pictures whose reconstruction the judge reads as the same scene, and in the same style; PSNR in decibels."""
     codec = AutoencoderKL.from_pretrained(folder, dtype=torch.float32).eval()
     figures = {}
     for name, two in (("single", 0.0), ("pair", 1.0)):
-        scenes, pictures = training.random_batch(np.random.default_rng(3), n, two=two)
+        scenes, pictures = training.random_batch(np.random.default_rng(3 + 1000 * seed), n, two=two)
         latents = encode(codec, scenes)
         made = torch.cat([codec.decode(part).sample for part in latents.split(128)])
         right = [judge.agrees(judge.judge(picture), world.facts(scene)) for picture, scene in zip(training.to_pictures(made), scenes, strict=True)]
@@ -178,4 +198,11 @@ def measure(folder: Path, n: int = 500) -> dict[str, float]:
         squared = ((made.clamp(-1, 1) - pictures) / 2).square().mean(dim=(1, 2, 3))
         figures[f"{name}_psnr"] = float((-10 * squared.log10()).mean())
     figures["latent_deviation"] = float(latents.std())
+    for style in styles.STYLES[1:]:
+        rng = np.random.default_rng(5 + 1000 * seed)
+        scenes = [styles.random_scene(rng) for _ in range(n)]
+        pictures = training.to_tensor(styles.pixels(scene, style, rng) for scene in scenes)
+        made = torch.cat([codec.decode(codec.encode(part).latent_dist.mean).sample for part in pictures.split(128)])
+        found = [styles.read(picture) for picture in training.to_pictures(made)]
+        figures[style] = float(np.mean([styles.shows(one, scene, style) for one, scene in zip(found, scenes, strict=True)]))
     return figures
