@@ -28,6 +28,8 @@ RECIPES = {
     "dit": Recipe(24, "dit", after=("codec",)),
     "vq": Recipe(6, "dalle1/codebook", after=("codec",)),
     "dalle1": Recipe(45, "dalle1", after=("vq",), beside=("clip",)),
+    "vqgan": Recipe(14, "janus", after=("vq",)),
+    "janus": Recipe(40, "janus", after=("dalle1", "vqgan")),
     "vit": Recipe(20, "vit"),
     "blip": Recipe(30, "blip"),
     "blip_match": Recipe(20, "blip-match", after=("blip",)),
