@@ -225,13 +225,16 @@ def _options(scene: world.Scene, detail: str) -> list[world.Scene]:
 
 
 def retrieval(model: CLIPModel, tokenizer: CLIPTokenizer, rounds: int = 8, count: int = 64, seed: int = 7) -> dict[str, float]:
-    """Recall at 1 among 64 random pictures with full captions; any caption or picture that fits is right."""
+    """Recall at 1 among 64 random pictures with distinct full captions; any that fits is right: a pair may be told from either side."""
     rng, by_picture, by_caption = np.random.default_rng(seed), [], []
     for _ in range(rounds):
-        scenes, pictures = training.random_batch(rng, count, two=0.35)
-        captions = [world.caption(scene) for scene in scenes]
-        told = [world.parse(text) for text in captions]
-        fit = torch.tensor([[world.agree(one, scene) for one in told] for scene in scenes])
+        told = {}
+        while len(told) < count:
+            scene = world.random_scene(rng, two=0.35)
+            told.setdefault(world.caption(scene), scene)
+        captions, scenes = list(told), list(told.values())
+        pictures = training.to_tensor(world.pixels(scene) for scene in scenes)
+        fit = torch.tensor([[world.agree(one, scene) for one in map(world.parse, captions)] for scene in scenes])
         scores = embed(model, tokenizer, pictures, None) @ embed(model, tokenizer, None, captions).T
         by_picture.append(fit[torch.arange(count), scores.argmax(dim=1)].float().mean().item())
         by_caption.append(fit[scores.argmax(dim=0), torch.arange(count)].float().mean().item())
