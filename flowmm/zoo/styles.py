@@ -102,6 +102,11 @@ def random_scene(rng: np.random.Generator, *, held_out: bool = False) -> world.S
     return world.random_scene(rng, sizes=("large",), held_out=held_out)
 
 
+def enlarged(scene: world.Scene) -> world.Scene:
+    """The scene with its one thing large."""
+    return replace(scene, things=(replace(scene.things[0], size="large"),))
+
+
 # --- judging -------------------------------------------------------------------------------------------------------
 
 
