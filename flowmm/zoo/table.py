@@ -24,7 +24,7 @@ THREADS = 2  # of a graph whose seconds are taken
 
 
 class Line(NamedTuple):
-    """A row. aim: the least share; reached, unseen: names of figures of `recipe`, unseen being those of held-out pairs.
+    """A row. aim: the least share, 0 where none was set; reached, unseen: names of figures of `recipe`, unseen being those of held-out pairs.
 
     graph: the saved graph whose seconds stand in the row. judged: which true pictures the judge is shown for its own score; without, truth is
     known exactly and no judge is asked.
@@ -63,6 +63,8 @@ LINES = (
     Line("", "two objects with relation", 0.90, "sd", "two things: all right", "text-to-image", "pair", "two things, one of them held out: all right"),
     Line("", "inpainting, one object: right inside, unchanged outside", 0.95, "sd", "inpainting, one thing: right and unchanged outside", "inpaint", "single"),
     Line("", "inpainting, one of two", 0.95, "sd", "inpainting, one of two: right and unchanged outside", "inpaint", "pair"),
+    Line("", "image to image, background told", 0, "sd", "image to image, background told: right", "image-to-image", "single"),
+    Line("", "image to image, background not told", 0, "sd", "image to image, background not told: right", "image-to-image", "single"),
     Line("DiT", "class right", 0.98, "dit", "trained pairs: class right", "class-to-image", "single", "held-out pairs: class right"),
     Line("DALL-E 1", "one object", 0.90, "dalle1", "one thing, trained pairs", "text-to-image-codes", "single", "one thing, held-out pairs"),
     Line("", "one object, best of 8 by CLIP", 0.97, "dalle1", "one thing, the best of 8 by CLIP", "dalle1", "single"),
@@ -74,7 +76,11 @@ LINES = (
     Line("UniToken", "answer exact, one thing", 0.95, "unitoken", "answers, single: right", "ask", unseen="answers, single, held out: right"),
     Line("", "answer exact, two", 0.95, "unitoken", "answers, pair: right", "ask", unseen="answers, pair, held out: right"),
     Line("", "one object drawn", 0.90, "unitoken", "drawn, one thing, trained pairs", "text-to-image-codes", "single", "drawn, one thing, held-out pairs"),
-    Line("Style transfer", "style reached and content kept", 0.90, "style", "style reached and content kept", "style-transfer"),
+    Line("Style transfer", "outline reached and content kept", 0.90, "style", "style reached and content kept", "style-transfer", "styled",
+         "never shown: style reached and content kept"),
+    Line("ControlNet", "the outline's thing in its place, in the colour told", 0, "control", "one thing, named: right and in place", "control", "single",
+         "one thing, never shown: right and in place"),
+    Line("Editing", "what was told is changed, the rest kept", 0, "edit", "edit done and the rest kept", "edit", "single", "never shown"),
 )  # fmt: skip
 
 
@@ -194,7 +200,7 @@ def text(kept: dict) -> str:
             unseen = share(figures[line.unseen]) if line.unseen else ""
             draws = f"{len(figures[line.reached])} × {found['n']}"
             cells = (share(figures[line.reached]), unseen, draws, judged(kept, line.judged), f"{found['seconds'][line.graph]:.2f}")
-        rows.append(f"| {' | '.join((line.system, line.figure, f'≥ {100 * line.aim:.0f} %', *cells))} |")
+        rows.append(f"| {' | '.join((line.system, line.figure, f'≥ {100 * line.aim:.0f} %' if line.aim else '–', *cells))} |")
     taken = kept.get("graphs", {})
     if taken:
         slowest = max(taken, key=taken.get)

@@ -12,8 +12,8 @@ from flowmm.zoo.recipes import RECIPES
 
 
 def folder_of(name: str, out: Path) -> Path:
-    """Where a recipe's training writes its model: blip_match into out/blip-match."""
-    return out / name.replace("_", "-")
+    """Where a recipe's training writes its model: that of blip_match into out/blip-match."""
+    return out / (RECIPES[name].trained or RECIPES[name].shipped)
 
 
 def log_of(name: str, out: Path) -> Path:

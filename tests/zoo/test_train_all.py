@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 from flowmm.zoo import WEIGHTS, __main__, sheets, train_all
 from flowmm.zoo.recipes import RECIPES, Recipe, training
 
-FAKES = {"codec": Recipe(1, "sd/vae"), "clip": Recipe(2, "clip"), "sd": Recipe(4, "sd", after=("codec", "clip")), "vit": Recipe(1, "vit"),
-         "sd_edit": Recipe(2, "sd-edit", after=("sd",))}  # fmt: skip
+FAKES = {"codec": Recipe(1, "sd/vae", trained="codec"), "clip": Recipe(2, "clip"), "sd": Recipe(4, "sd", after=("codec", "clip")), "vit": Recipe(1, "vit"),
+         "edit": Recipe(2, "sd-edit", after=("sd",))}  # fmt: skip
 
 
 def leave_model(name, out):
@@ -47,11 +47,13 @@ def test_every_recipe_comes_after_what_it_begins_from():
     for name, one in RECIPES.items():
         assert all(names.index(before) < names.index(name) for before in one.after), name
         assert one.minutes > 0 and one.shipped
+    folders = [train_all.folder_of(name, WEIGHTS) for name in RECIPES]
+    assert len(set(folders)) == len(folders)
 
 
 def test_all_are_trained_in_order_with_the_minutes_shared(tried, tmp_path, capsys):
     assert train_all.train_all(tmp_path, minutes=5) == 0
-    assert list(tried.items()) == [("codec", 0.5), ("clip", 1.0), ("sd", 2.0), ("vit", 0.5), ("sd_edit", 1.0)]
+    assert list(tried.items()) == [("codec", 0.5), ("clip", 1.0), ("sd", 2.0), ("vit", 0.5), ("edit", 1.0)]
     assert capsys.readouterr().out.splitlines()[-5:] == [f"{name:16s} trained" for name in FAKES]
 
 
@@ -69,7 +71,7 @@ def test_a_second_time_only_what_failed_is_trained(tried, tmp_path):
     tried.clear()
     tried.failing = set()
     assert train_all.train_all(tmp_path) == 0
-    assert list(tried) == ["clip", "sd", "sd_edit"]
+    assert list(tried) == ["clip", "sd", "edit"]
 
 
 @pytest.mark.parametrize(

@@ -12,23 +12,28 @@ from typing import NamedTuple
 
 class Recipe(NamedTuple):
     """minutes: on one thread, as the measured ones were trained. shipped: where under weights/ the model lies; after: the recipes whose
-    models it begins from or trains on; beside: other shipped models that it is measured with."""
+    models it begins from or trains on; beside: other shipped models that it is measured with; trained: where training writes it, if not
+    where it is shipped."""
 
     minutes: float
     shipped: str
     after: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    trained: str = ""
 
 
 # In an order in which each comes after what it begins from.
 RECIPES = {
-    "codec": Recipe(24, "sd/vae"),
+    "codec": Recipe(24, "sd/vae", trained="codec"),
     "clip": Recipe(36, "clip"),
     "sd": Recipe(90, "sd", after=("codec", "clip"), beside=("clip",)),
+    "control": Recipe(10, "sd-control", after=("sd",), beside=("sd",)),
+    "style": Recipe(6, "sd-style-lora", after=("sd", "control"), beside=("sd", "sd-control")),
+    "edit": Recipe(15, "sd-edit", after=("sd",)),
     "dit": Recipe(24, "dit", after=("codec",)),
-    "vq": Recipe(6, "dalle1/codebook", after=("codec",)),
+    "vq": Recipe(6, "dalle1/codebook", after=("codec",), trained="vq"),
     "dalle1": Recipe(45, "dalle1", after=("vq",), beside=("clip",)),
-    "vqgan": Recipe(14, "janus", after=("vq",)),
+    "vqgan": Recipe(14, "janus", after=("vq",), trained="vqgan"),
     "janus": Recipe(40, "janus", after=("dalle1", "vqgan")),
     "vit": Recipe(20, "vit"),
     "blip": Recipe(30, "blip"),
