@@ -42,13 +42,13 @@ ALL_PAIRS = tuple((colour, shape) for colour in COLOURS for shape in SHAPES)
 TRAINED_PAIRS = tuple(pair for pair in ALL_PAIRS if pair not in HELD_OUT)
 
 # In Chinese; of several words for the same, the first is said when everything is told.
-_CHINESE = {
+CHINESE = {
     "red": ("红色",), "orange": ("橙色", "橘色"), "yellow": ("黄色",), "green": ("绿色",), "cyan": ("青色",), "blue": ("蓝色",), "purple": ("紫色",),
     "pink": ("粉色", "粉红色"), "circle": ("圆形", "圆"), "square": ("方块", "正方形"), "triangle": ("三角形",), "star": ("星形", "五角星", "星星"),
     "cross": ("十字", "十字形"), "ring": ("圆环",), "small": ("小",), "large": ("大",), "white": ("白色背景",), "grey": ("灰色背景",),
     "black": ("黑色背景",), "left of": ("左边", "左侧"), "right of": ("右边", "右侧"), "above": ("上面", "上方"), "below": ("下面", "下方"),
 }  # fmt: skip
-_MEANT = {word: name for name, words in _CHINESE.items() for word in words}
+_MEANT = {word: name for name, words in CHINESE.items() for word in words}
 _CHINESE_WORD = re.compile("|".join(sorted(_MEANT, key=len, reverse=True)))  # the longest first: 粉红色 is not 红色
 
 _SYNONYMS = {"big": "large", "little": "small", "tiny": "small", "gray": "grey", "violet": "purple", "plus": "cross"}
@@ -292,7 +292,7 @@ def caption_zh(scene: Scene, rng: np.random.Generator | None = None) -> str:
         return options[0 if rng is None else rng.integers(len(options))]
 
     def said(name: str) -> str:
-        return one(_CHINESE[name])
+        return one(CHINESE[name])
 
     def named(thing: Thing, size: bool = False) -> str:
         size = said(thing.size) if size else ""
@@ -332,7 +332,7 @@ def parse_zh(text: str) -> Facts:
             things.append(Wanted(name, colour, size))
             colour = size = None
     if not things:
-        raise ValueError(f"no shape is named in {text!r}; the world's shapes are {', '.join(_CHINESE[shape][0] for shape in SHAPES)}")
+        raise ValueError(f"no shape is named in {text!r}; the world's shapes are {', '.join(CHINESE[shape][0] for shape in SHAPES)}")
     if len(things) != 2:
         return Facts(tuple(things), None, background)
     return Facts(tuple(reversed(things) if turned else things), relation, background)

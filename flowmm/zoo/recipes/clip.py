@@ -7,6 +7,7 @@ thing each. Which captions fit which pictures is known exactly, so a batch may h
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
 from flowmm.zoo import world
-from flowmm.zoo.recipes import near, tokens, training
+from flowmm.zoo.recipes import chinese, near, tokens, training
 
 QUADRUPLES, PEAK = 10, 1e-3
 PROMPTS = [f"{world.describe(world.Thing(shape, colour, 'large', 0, 0))}" for colour, shape in world.ALL_PAIRS]
+PROMPTS_ZH = [f"一个{world.CHINESE[colour][0]}{world.CHINESE[shape][0]}" for colour, shape in world.ALL_PAIRS]
 
 
 def build(tokenizer: CLIPTokenizer) -> CLIPModel:
@@ -86,7 +88,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     """Train into out/clip; raises GateFailed when zero-shot recognition stays below .9."""
     torch.manual_seed(0)
     rng = np.random.default_rng(4)
-    tokenizer = tokens.build()
+    tokenizer = tokens.bilingual()
     model = build(tokenizer).to(device)
     apart = held_apart(128)[:2]
     training.learn(
@@ -95,6 +97,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
         notes=lambda: {"zero_shot": zero_shot(model, tokenizer, *apart)}, after=lambda: model.logit_scale.data.clamp_(max=4.6052),
         least={"zero_shot": (4, 0.3)},
     )  # fmt: skip
+    chinese.teach(out, model, tokenizer, max(minutes / 12, 2), resume)
     export(out)
     figures = measure(out / "clip", 500)
     print(figures, flush=True)
@@ -125,9 +128,9 @@ def contrast(model: CLIPModel, tokenizer: CLIPTokenizer, rng: np.random.Generato
 
 def export(out: Path) -> None:
     """Write out/clip from the checkpoint's averaged weights: model, tokenizer, image processor, card."""
-    tokenizer = tokens.build()
+    tokenizer = tokens.bilingual()
     model = build(tokenizer)
-    training.restore(out / "clip.pt", {"clip": model})
+    training.restore(out / "clip-chinese.pt", {"clip": model})
     folder = out / "clip"
     training.ship(model, folder)
     tokenizer.save_pretrained(folder)
@@ -143,7 +146,7 @@ def export(out: Path) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     training.write_card(
         folder,
-        about="CLIP for the shapes world: 32x32 pictures, captions of up to 16 tokens, a shared space of 128.",
+        about="CLIP for the shapes world: 32x32 pictures, captions of up to 16 tokens in English or Chinese, a shared space of 128.",
         recipe="python -m flowmm.zoo train clip",
     )
 
@@ -170,9 +173,9 @@ def embed(model: CLIPModel, tokenizer: CLIPTokenizer, pictures: torch.Tensor | N
     return F.normalize(vectors, dim=-1)
 
 
-def zero_shot(model: CLIPModel, tokenizer: CLIPTokenizer, pictures: torch.Tensor, answers: list[int]) -> float:
+def zero_shot(model: CLIPModel, tokenizer: CLIPTokenizer, pictures: torch.Tensor, answers: list[int], prompts: list[str] = PROMPTS) -> float:
     """Share of pictures whose nearest of the 48 prompts is the right one."""
-    scores = embed(model, tokenizer, pictures, None) @ embed(model, tokenizer, None, PROMPTS).T
+    scores = embed(model, tokenizer, pictures, None) @ embed(model, tokenizer, None, prompts).T
     return float((scores.argmax(dim=1).cpu() == torch.tensor(answers)).float().mean())
 
 
@@ -192,10 +195,14 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     figures["zero-shot 48-way, held-out pairs"] = zero_shot(model, tokenizer, pictures[apart], [answers[i] for i in apart])
     figures |= choices(model, tokenizer, n, 6 + 1000 * seed)
     figures |= retrieval(model, tokenizer, seed=7 + 1000 * seed)
+    if len(tokenizer) > len(tokens.build()):
+        figures["Chinese: zero-shot 48-way, trained pairs"] = zero_shot(model, tokenizer, *held_apart(n, 5 + 1000 * seed)[:2], PROMPTS_ZH)
+        told = choices(model, tokenizer, n, 6 + 1000 * seed, lambda scene, *_: world.caption_zh(scene)) | retrieval(model, tokenizer, seed=7 + 1000 * seed, say=world.caption_zh)
+        figures |= {f"Chinese: {name}": share for name, share in told.items()}
     return figures
 
 
-def choices(model: CLIPModel, tokenizer: CLIPTokenizer, n: int, seed: int = 6) -> dict[str, float]:
+def choices(model: CLIPModel, tokenizer: CLIPTokenizer, n: int, seed: int = 6, say: Callable[[world.Scene, bool, bool], str] = tell) -> dict[str, float]:
     """Share of pictures put nearest the true caption, among all values of one detail."""
     figures = {}
     for detail, two in (("size", 0.0), ("background", 0.0), ("relation", 1.0), ("binding", 1.0)):
@@ -203,7 +210,7 @@ def choices(model: CLIPModel, tokenizer: CLIPTokenizer, n: int, seed: int = 6) -
         seen = embed(model, tokenizer, pictures, None)
         right = 0
         for scene, vector in zip(scenes, seen, strict=True):
-            options = [tell(other, detail == "size", detail == "background") for other in _options(scene, detail)]
+            options = [say(other, detail == "size", detail == "background") for other in _options(scene, detail)]
             right += int((embed(model, tokenizer, None, options) @ vector).argmax() == 0)
         figures[f"right {detail} chosen"] = right / n
     return figures
@@ -224,7 +231,9 @@ def _options(scene: world.Scene, detail: str) -> list[world.Scene]:
     return [scene, *others]
 
 
-def retrieval(model: CLIPModel, tokenizer: CLIPTokenizer, rounds: int = 8, count: int = 64, seed: int = 7) -> dict[str, float]:
+def retrieval(
+    model: CLIPModel, tokenizer: CLIPTokenizer, rounds: int = 8, count: int = 64, seed: int = 7, say: Callable[[world.Scene], str] = world.caption,
+) -> dict[str, float]:  # fmt: skip
     """Recall at 1 among 64 random pictures with distinct full captions; any that fits is right: a pair may be told from either side."""
     rng, by_picture, by_caption = np.random.default_rng(seed), [], []
     for _ in range(rounds):
@@ -235,7 +244,7 @@ def retrieval(model: CLIPModel, tokenizer: CLIPTokenizer, rounds: int = 8, count
         captions, scenes = list(told), list(told.values())
         pictures = training.to_tensor(world.pixels(scene) for scene in scenes)
         fit = torch.tensor([[world.agree(one, scene) for one in map(world.parse, captions)] for scene in scenes])
-        scores = embed(model, tokenizer, pictures, None) @ embed(model, tokenizer, None, captions).T
+        scores = embed(model, tokenizer, pictures, None) @ embed(model, tokenizer, None, [say(scene) for scene in scenes]).T
         by_picture.append(fit[torch.arange(count), scores.argmax(dim=1)].float().mean().item())
         by_caption.append(fit[scores.argmax(dim=0), torch.arange(count)].float().mean().item())
     return {

@@ -23,6 +23,7 @@ from flowmm.zoo.recipes.sd_measure import measure, prompts  # noqa: F401 (prompt
 
 BATCH, PEAK, WIDTH = 16, 1e-3, 128
 SCENES, TWO = 40_960, 0.6
+CHINESE = 0.2  # share of captions
 STEPS, GUIDANCE = 20, 2.0
 
 
@@ -107,7 +108,8 @@ class Lesson:
         for number in chosen:
             scene = self.scenes[number]
             scene = world.ordered(scene) if self.rng.random() < 1 - 2 * fraction else scene
-            text = tokens.reword(world.caption(scene, self.rng), self.rng)
+            chinese = self.rng.random() < CHINESE
+            text = world.caption_zh(scene, self.rng) if chinese else tokens.reword(world.caption(scene, self.rng), self.rng)
             texts.append("" if self.rng.random() < 0.1 else text)
         return self.latents[chosen], tokens.to_ids(self.tokenizer, texts)
 
@@ -177,7 +179,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
         minutes *= 3 / 4
     torch.manual_seed(0)
     autoencoder = AutoencoderKL.from_pretrained(out / "codec", dtype=torch.float32).to(device).eval()
-    tokenizer = tokens.build()
+    tokenizer = tokens.bilingual()
     text, unet = begun(out, tokenizer).to(device), build_unet().to(device, memory_format=torch.channels_last)
     lesson = Lesson(autoencoder, tokenizer, two=TWO)
     gaps = Gaps(autoencoder, tokenizer)
@@ -200,7 +202,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
 
 def export(out: Path) -> None:
     """Write out/sd from the checkpoint's averaged weights: the pipeline's plain folder in float16, and the card."""
-    tokenizer = tokens.build()
+    tokenizer = tokens.bilingual()
     text, unet = build_text(tokenizer), build_unet()
     training.restore(out / "sd.pt", {"unet": unet, "text": text})
     folder = out / "sd"

@@ -1,6 +1,7 @@
 """The tokenizer of the pack's text models: a `CLIPTokenizer` in which every word of the world is one token.
 
-Unknown words fall apart into characters, which training meets now and then as noise to be ignored.
+Unknown words fall apart into characters, which training meets now and then as noise to be ignored. Where a model learns Chinese too, its
+words are added behind the English ones, whose ids stay.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ _COMMON = (  # noqa: SIM905
     "question answer caption true false "
 ).split()
 
+# Chinese words beside the world's own, and the English ones they are like.
+_PARTICLES = {"一个": "a", "在": "on", "上": "on", "有": "there", "的": "of", "，": "on"}
+
 _OPENINGS = ("a picture of", "a photo of", "a drawing of", "an image of")
 
 
@@ -38,12 +42,25 @@ def words() -> list[str]:
 
 
 def build(length: int = LENGTH) -> CLIPTokenizer:
-    """The tokenizer, the same on every call and machine; END is the largest id, as CLIP's pooling expects."""
+    """The tokenizer, the same on every call and machine; END is the largest id."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = learn_merges(words())
     names = [*alphabet, *(letter + FINAL for letter in alphabet), *("".join(pair) for pair in merges), BEGIN, END]
     vocabulary = {name: number for number, name in enumerate(names)}
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=length)
+
+
+def chinese() -> dict[str, str]:
+    """Every Chinese word that is one token, and an English token of the same meaning, in a fixed order."""
+    named = {word: name.split()[0] for name, said in world.CHINESE.items() for word in said}
+    return {word: name + FINAL for word, name in (named | _PARTICLES).items()}
+
+
+def bilingual(length: int = LENGTH) -> CLIPTokenizer:
+    """The tokenizer of `build` with the Chinese words behind it, which need no spaces between them."""
+    made = build(length)
+    made.add_tokens(list(chinese()))
+    return made
 
 
 def learn_merges(whole: list[str]) -> list[tuple[str, str]]:
