@@ -171,4 +171,4 @@ def test_every_sheet_is_of_a_recipe_and_a_graph_that_has_what_it_asks():
         graph = flowmm.load(shown.graph)
         assert name in RECIPES and shown.output in graph.outputs
         asked = shown.asked(world.random_scene(np.random.default_rng(0)), np.random.default_rng(1))
-        assert {shown.model, *asked} <= set(graph.inputs)
+        assert {*shown.models, *asked} <= set(graph.inputs)
