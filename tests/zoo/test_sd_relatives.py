@@ -41,7 +41,7 @@ def out(tmp_path_factory):
         for module, count in ((control.Lesson, 16), (edit.Lesson, 16)):
             patch.setattr(module.__init__, "__defaults__", (*module.__init__.__defaults__[:-1], count))
         for module in (control, style, edit):
-            module.train(folder, 1e-4)
+            module.train(folder, 2e-3)
     return folder
 
 
@@ -116,24 +116,34 @@ def test_an_instruction_says_what_changes_and_an_edit_changes_one_thing(kind):
     assert len(said) >= 12
 
 
-def test_an_edit_s_latents_are_of_the_scene_before_and_of_the_one_after(base):
+def test_an_edit_s_latents_are_of_the_scene_before_and_of_the_one_its_words_make_of_it(base):
     lesson = edit.Lesson(base.vae, 5, 6)
     after, before, texts = lesson.draw(32)
-    known = codec.encode(base.vae, [scene for row in lesson.scenes for scene in row])
-    for latents in (after, before):
-        assert torch.cdist(latents.flatten(1), known.flatten(1)).min(1).values.max() < 1e-3
-    assert len(texts) == 32 and (after - before).flatten(1).norm(dim=1).min() > 0.1
+    scenes = [scene for row in lesson.scenes for scene in row]
+    known = codec.encode(base.vae, scenes).flatten(1)
+
+    def scene_of(latents):
+        away = (known - latents.flatten()).norm(dim=1)
+        assert away.min() < 1e-3
+        return scenes[int(away.argmin())]
+
+    for one, other, text in zip(after, before, texts):
+        made, was = scene_of(one), scene_of(other)
+        told = {fact for fact in (made.background, made.things[0].colour, made.things[0].shape, made.things[0].size)}
+        changed = told - {was.background, was.things[0].colour, was.things[0].shape, was.things[0].size}
+        assert len(changed) == 1 and set(text.split()) & {word for fact in changed for word in edit._SYNONYMS.get(fact, (fact,))}
 
 
 def test_the_codec_learns_styles_and_keeps_filled_latents(tmp_path, monkeypatch):
     monkeypatch.setattr(codec, "BATCH", 4)
-    codec.refine(tmp_path, 1e-4)
+    monkeypatch.setattr(codec, "REFINED_PEAK", 0.05)  # one step of the warm-up would be lost in float16
+    codec.refine(tmp_path, 2e-3)
     from diffusers import AutoencoderKL
 
     old, new = (AutoencoderKL.from_pretrained(folder, dtype=torch.float32).eval() for folder in (WEIGHTS / "sd" / "vae", tmp_path / "codec"))
     scenes = training.random_batch(np.random.default_rng(0), 8)[0]
-    assert 0 < float((codec.encode(old, scenes) - codec.encode(new, scenes)).abs().max()) < 0.2
-    assert set(styles.STYLES[1:]) < set(codec.measure(tmp_path / "codec", 4))
+    assert 0 < float((codec.encode(old, scenes) - codec.encode(new, scenes)).abs().max()) < 1
+    assert set(styles.STYLES[1:]) < set(codec.measure(tmp_path / "codec", 2))
 
 
 @pytest.mark.parametrize("module, name, figure", [
@@ -141,7 +151,7 @@ def test_the_codec_learns_styles_and_keeps_filled_latents(tmp_path, monkeypatch)
     (edit, "sd-edit", "edit done and the rest kept"),
 ])  # fmt: skip
 def test_each_opens_in_its_graph_and_is_measured(out, module, name, figure):
-    figures = module.measure(out / name, 4, seed=1)
+    figures = module.measure(out / name, 2, seed=1)
     assert figure in figures and all(0 <= value <= 1 for key, value in figures.items() if key != "seconds a picture")
     assert RECIPES[module.__name__.rpartition(".")[2]].shipped == name
 
@@ -163,5 +173,5 @@ def test_training_goes_on_from_its_checkpoint(out, monkeypatch):
     monkeypatch.setattr(edit, "measure", lambda *told: {"edit done and the rest kept": 0.0})
     monkeypatch.setattr(edit.Lesson.__init__, "__defaults__", (90, 16))
     before = torch.load(out / "sd-edit.pt", weights_only=True)["state"]
-    edit.train(out, before["spent"] + 1e-4, resume=True)
+    edit.train(out, before["spent"] + 2e-3, resume=True)
     assert torch.load(out / "sd-edit.pt", weights_only=True)["state"]["step"] > before["step"]

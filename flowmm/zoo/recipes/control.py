@@ -83,7 +83,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
         return lambda fraction: loss_of(*lesson.batch())
 
     training.learn(out / "sd-control.pt", {"control": net}, minutes, resume, begin, peak=PEAK, batch=BATCH, notes=gap,
-                   least={"hint_gap": (2, 0.03)})  # fmt: skip
+                   least={"hint_gap": (5, 0.02)})  # fmt: skip
     export(out)
     figures = measure(out / "sd-control", 100)
     print(figures, flush=True)

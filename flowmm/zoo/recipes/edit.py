@@ -119,7 +119,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
         return batch
 
     training.learn(out / "sd-edit.pt", {"unet": unet, "text": text}, minutes, resume, begin, peak=PEAK, batch=BATCH, notes=gaps,
-                   least={"picture_gap": (2, 0.05), "instruction_gap": (5, 0.02)})  # fmt: skip
+                   least={"picture_gap": (4, 0.05), "instruction_gap": (8, 0.02)})  # fmt: skip
     export(out)
     figures = measure(out / "sd-edit", 100)
     print(figures, flush=True)

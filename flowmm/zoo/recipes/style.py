@@ -66,7 +66,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
 
         return batch
 
-    training.learn(out / "sd-style-lora.pt", {"unet": unet}, minutes, resume, begin, peak=PEAK, batch=BATCH, notes=gap, least={"style_gap": (2, 0.0)})
+    training.learn(out / "sd-style-lora.pt", {"unet": unet}, minutes, resume, begin, peak=PEAK, batch=BATCH, notes=gap, least={"style_gap": (4, 0.0)})
     export(out)
     figures = measure(out / "sd-style-lora", 100)
     print(figures, flush=True)
