@@ -1,7 +1,7 @@
 """Styles of the shapes world: a large thing filled, in outline, or as a sketch; and their judge.
 
-filled: the world as it is. outline: the contour alone, 2 pixels wide, on the plain background. sketch: a thin contour and
-hatching by a hand that is not steady, its strokes and their direction drawn by a generator. Small things have no room for a contour at 32x32, so only large ones have styles.
+filled: the world as it is. outline: the contour alone, 2 pixels wide, on the plain background. sketch: a thin contour and hatching by a hand
+that is not steady, its strokes and their direction drawn by a generator. Small things have no room at 32x32, so only large ones have styles.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ SAYINGS = {
                "change the {thing} to {to}", "color it {to}"),
     "shape": ("turn the {thing} into a {to}", "turn it into a {to}", "make it a {to}", "replace the {thing} with a {to}", "change the {thing} to a {to}",
               "change it into a {to}", "replace it with a {to}", "make the {thing} a {to}"),
-    "background": ("change the background to {to}", "make the background {to}", "turn the background {to}", "on a {to} background", "show it on a {to} background",
-                   "draw the {thing} on a {to} background"),
+    "background": ("change the background to {to}", "make the background {to}", "turn the background {to}", "on a {to} background",
+                   "show it on a {to} background", "draw the {thing} on a {to} background"),
     "size": ("make it {to}", "make the {thing} {to}", "change its size to {to}", "turn it into a {to} one"),
 }  # fmt: skip
 _SYNONYMS = {"large": ("large", "big", "huge"), "small": ("small", "little", "tiny")}
@@ -154,7 +154,8 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     """
     run, figures = blip.graph("edit", folder), {}
     rng = np.random.default_rng(94 + 1000 * seed)
-    asked = [(kind, scene, changed(scene, kind, rng)) for kind, scene in zip(np.resize(KINDS, n).tolist(), blip.apart(n, 0.0, False, 95 + 1000 * seed), strict=True)]
+    scenes = blip.apart(n, 0.0, False, 95 + 1000 * seed)
+    asked = [(kind, scene, changed(scene, kind, rng)) for kind, scene in zip(np.resize(KINDS, n).tolist(), scenes, strict=True)]
     fresh = []
     for scene in blip.apart(max(n // 5, 10), 0.0, True, 96 + 1000 * seed):
         kind = KINDS[rng.integers(2)]
