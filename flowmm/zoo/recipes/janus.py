@@ -117,7 +117,7 @@ class Words:
                 write += [-100] * (len(read) - 1) + said + [-100]
             rows.append(row)
             wanted.append(write)
-        return _filled(rows, self.id(PAD)), _filled(wanted, -100)
+        return filled(rows, self.id(PAD)), filled(wanted, -100)
 
     def prompts(self, texts: list[str], blank: list[bool]) -> torch.Tensor:
         """ids (N, L) of wishes for a picture, filled up on the right; of the blank ones all but the ids that begin text and picture is padding."""
@@ -125,10 +125,11 @@ class Words:
         for text, nothing in zip(texts, blank, strict=True):
             row = [*self.before[:3], *self.of(text), *self.answering, self.id(BEGIN)]
             rows.append([row[0], *[self.id(PAD)] * (len(row) - 2), row[-1]] if nothing else row)
-        return _filled(rows, -1)
+        return filled(rows, -1)
 
 
-def _filled(rows: list[list[int]], fill: int) -> torch.Tensor:
+def filled(rows: list[list[int]], fill: int) -> torch.Tensor:
+    """int64 (N, L) of rows of ids, the shorter ones filled up on the right."""
     length = max(map(len, rows))
     return torch.tensor([row + [fill] * (length - len(row)) for row in rows])
 
@@ -147,14 +148,14 @@ def told(model: JanusForConditionalGeneration, seen: torch.Tensor, ids: torch.Te
     return model.lm_head(hidden[asked]), wanted[asked]
 
 
-def drawing(model: JanusForConditionalGeneration, ids: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of codes (N, 64) after wishes, in nats."""
+def drawing(model: JanusForConditionalGeneration, ids: torch.Tensor, codes: torch.Tensor, read: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean cross-entropy of codes (N, 64) after wishes, in nats. read: what is read instead of them."""
     device, count = model.device, codes.shape[1]
     lengths = (ids >= 0).sum(dim=1)
     place = lengths[:, None] + torch.arange(count - 1)
     whole = F.pad(ids.clamp(min=0), (0, count - 1)).to(device)
     embeds = model.get_input_embeddings()(whole)
-    coded = model.prepare_embeddings_for_image_generation(codes[:, :-1].to(device))
+    coded = model.prepare_embeddings_for_image_generation((codes if read is None else read)[:, :-1].to(device))
     embeds = embeds.scatter(1, place.to(device)[..., None].expand(-1, -1, WIDTH), coded)
     hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
     before = (lengths[:, None] - 1 + torch.arange(count)).to(device)[..., None].expand(-1, -1, WIDTH)
@@ -209,8 +210,9 @@ def learn_both(model: JanusForConditionalGeneration, words: Words, mind: dict, o
                 seen = model.model.vision_model(blip.pixels_of(scenes, rng).to(device)).last_hidden_state
             spoken = F.cross_entropy(*told(model, model.model.aligner(seen), *words.conversations([sight.conversation(scene, rng, wrong) for scene in scenes])))
             chosen = rng.integers(len(lesson.scenes), size=DRAWN)
-            texts = [tokens.reword(world.caption(lesson.scenes[i], rng), rng) for i in chosen]
-            return spoken + 0.5 * drawing(model, words.prompts(texts, list(rng.random(DRAWN) < 0.1)), lesson.codes[chosen])
+            texts = [sight.vague(tokens.reword(world.caption(lesson.scenes[i], rng), rng), rng) for i in chosen]
+            wishes, codes = words.prompts(texts, list(rng.random(DRAWN) < 0.1)), lesson.codes[chosen]
+            return spoken + drawing(model, wishes, codes, sight.disturbed(codes, rng))
 
         return batch
 
@@ -226,7 +228,7 @@ def learn_both(model: JanusForConditionalGeneration, words: Words, mind: dict, o
         return {"apart": apart, "picture_gap": rolled - apart, "drawn": drawn, "shape_gap": other - drawn} | shares
 
     training.learn(out / "janus.pt", mind, minutes, resume, begin, peak=PEAK, batch=PICTURES, decay=0.998, flat=0.4, betas=(0.9, 0.98),
-                   weight_decay=0.02, notes=notes)  # fmt: skip
+                   weight_decay=0.02, notes=notes, least={"picture_gap": (4, 0.2), "shape_gap": (4, 0.1)})  # fmt: skip
 
 
 def right_rows(logits: torch.Tensor, written: torch.Tensor, wanted: torch.Tensor) -> list[bool]:
