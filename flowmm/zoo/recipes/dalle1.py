@@ -63,9 +63,9 @@ class Lesson:
         return torch.cat([tokens.to_ids(self.tokenizer, texts), self.codes[chosen] + self.words], dim=1)
 
 
-def loss(model: LlamaForCausalLM, ids: torch.Tensor, words: int) -> torch.Tensor:
-    """Mean cross-entropy of the codes, among codes alone, in nats."""
-    hidden = model.model(ids[:, :-1].to(model.device)).last_hidden_state[:, tokens.LENGTH - 1 :]
+def loss(model: LlamaForCausalLM, ids: torch.Tensor, words: int, read: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean cross-entropy of the codes of `ids`, among codes alone, in nats, while others may be read."""
+    hidden = model.model((ids if read is None else read)[:, :-1].to(model.device)).last_hidden_state[:, tokens.LENGTH - 1 :]
     logits = F.linear(hidden, model.lm_head.weight[words:])
     return F.cross_entropy(logits.flatten(0, 1), (ids[:, tokens.LENGTH :] - words).flatten().to(model.device))
 
@@ -92,8 +92,10 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
 
         def batch(fraction: float) -> torch.Tensor:
             chosen = drawn.integers(lesson.share(fraction), size=BATCH)
-            told = [tokens.reword(world.caption(lesson.scenes[i], drawn), drawn) for i in chosen]
-            return loss(model, lesson.ids(chosen, ["" if drawn.random() < 0.1 else text for text in told]), lesson.words)
+            told = [tokens.vague(tokens.reword(world.caption(lesson.scenes[i], drawn), drawn), drawn) for i in chosen]
+            ids = lesson.ids(chosen, ["" if drawn.random() < 0.1 else text for text in told])
+            read = torch.cat([ids[:, : tokens.LENGTH], vq.disturbed(ids[:, tokens.LENGTH :] - lesson.words, drawn) + lesson.words], dim=1)
+            return loss(model, ids, lesson.words, read)
 
         return batch
 

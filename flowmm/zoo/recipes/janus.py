@@ -67,6 +67,8 @@ def build() -> JanusForConditionalGeneration:
     model = JanusForConditionalGeneration(config)
     for part in (model.model.vision_model, model.model.aligner, model.model.language_model, model.lm_head):
         training.wake(part)
+    with torch.no_grad():
+        model.model.vision_model.embeddings.position_embedding.weight.copy_(sight.near_places())
     made = model.generation_config
     made.temperature, made.guidance_scale, made.pad_token_id = 1.0, 2.0, words.pad_token_id
     made.generation_kwargs = {"boi_token_id": words.convert_tokens_to_ids(BEGIN)}
@@ -210,9 +212,9 @@ def learn_both(model: JanusForConditionalGeneration, words: Words, mind: dict, o
                 seen = model.model.vision_model(blip.pixels_of(scenes, rng).to(device)).last_hidden_state
             spoken = F.cross_entropy(*told(model, model.model.aligner(seen), *words.conversations([sight.conversation(scene, rng, wrong) for scene in scenes])))
             chosen = rng.integers(len(lesson.scenes), size=DRAWN)
-            texts = [sight.vague(tokens.reword(world.caption(lesson.scenes[i], rng), rng), rng) for i in chosen]
+            texts = [tokens.vague(tokens.reword(world.caption(lesson.scenes[i], rng), rng), rng) for i in chosen]
             wishes, codes = words.prompts(texts, list(rng.random(DRAWN) < 0.1)), lesson.codes[chosen]
-            return spoken + drawing(model, wishes, codes, sight.disturbed(codes, rng))
+            return spoken + drawing(model, wishes, codes, vq.disturbed(codes, rng))
 
         return batch
 

@@ -263,8 +263,8 @@ def learn_both(model: UniToken, words: Words, out: Path, minutes: float, device:
             seen = look(blip.pixels_of(scenes, rng).to(device), reading)
             spoken = F.cross_entropy(*told(model, seen, *words.conversations(talks, vq.encode(book, scenes).flatten(1), reading)))
             chosen = rng.integers(len(lesson.scenes), size=DRAWN)
-            texts, codes = [sight.vague(tokens.reword(world.caption(lesson.scenes[i], rng), rng), rng) for i in chosen], lesson.codes[chosen]
-            return spoken + drawing(model, *words.drawings(texts, codes, list(rng.random(DRAWN) < 0.1), sight.disturbed(codes, rng)))
+            texts, codes = [tokens.vague(tokens.reword(world.caption(lesson.scenes[i], rng), rng), rng) for i in chosen], lesson.codes[chosen]
+            return spoken + drawing(model, *words.drawings(texts, codes, list(rng.random(DRAWN) < 0.1), vq.disturbed(codes, rng)))
 
         return batch
 
