@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from transformers import LlamaForCausalLM
 
 from flowmm.zoo import WEIGHTS, judge, questions, world
-from flowmm.zoo.recipes import blip, blip_vqa, sd, tokens, training
+from flowmm.zoo.recipes import blip, blip_vqa, dalle1, sd, tokens, training
 
 PATCH, GRID = 4, world.SIDE // 4
 TWO = 0.6  # share of pictures with two things
