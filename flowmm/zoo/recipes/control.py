@@ -96,7 +96,7 @@ def export(out: Path) -> None:
     training.restore(out / "sd-control.pt", {"control": net})
     folder = out / "sd-control"
     training.ship(net, folder)
-    sd.clean_names(folder)
+    training.clean_names(folder)
     training.write_card(folder, about="ControlNet for zoo:sd: outlines steer where coloured shapes are drawn.", recipe="python -m flowmm.zoo train control")
 
 

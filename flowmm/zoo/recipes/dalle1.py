@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from transformers import CLIPTokenizer, LlamaConfig, LlamaForCausalLM
 
 from flowmm.zoo import judge, world
-from flowmm.zoo.recipes import near, sd, sd_measure, tokens, training, vq
+from flowmm.zoo.recipes import near, sd_measure, tokens, training, vq
 
 BATCH, PEAK = 16, 1e-3
 SCENES, TWO = 32_768, 0.4
@@ -63,9 +63,9 @@ class Lesson:
         return torch.cat([tokens.to_ids(self.tokenizer, texts), self.codes[chosen] + self.words], dim=1)
 
 
-def loss(model: LlamaForCausalLM, ids: torch.Tensor, words: int, read: torch.Tensor | None = None) -> torch.Tensor:
-    """Mean cross-entropy of the codes of `ids`, among codes alone, in nats, while others may be read."""
-    hidden = model.model((ids if read is None else read)[:, :-1].to(model.device)).last_hidden_state[:, tokens.LENGTH - 1 :]
+def loss(model: LlamaForCausalLM, ids: torch.Tensor, words: int) -> torch.Tensor:
+    """Mean cross-entropy of the codes, among codes alone, in nats."""
+    hidden = model.model(ids[:, :-1].to(model.device)).last_hidden_state[:, tokens.LENGTH - 1 :]
     logits = F.linear(hidden, model.lm_head.weight[words:])
     return F.cross_entropy(logits.flatten(0, 1), (ids[:, tokens.LENGTH :] - words).flatten().to(model.device))
 
@@ -92,10 +92,8 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
 
         def batch(fraction: float) -> torch.Tensor:
             chosen = drawn.integers(lesson.share(fraction), size=BATCH)
-            told = [tokens.vague(tokens.reword(world.caption(lesson.scenes[i], drawn), drawn), drawn) for i in chosen]
-            ids = lesson.ids(chosen, ["" if drawn.random() < 0.1 else text for text in told])
-            read = torch.cat([ids[:, : tokens.LENGTH], vq.disturbed(ids[:, tokens.LENGTH :] - lesson.words, drawn) + lesson.words], dim=1)
-            return loss(model, ids, lesson.words, read)
+            told = [tokens.reword(world.caption(lesson.scenes[i], drawn), drawn) for i in chosen]
+            return loss(model, lesson.ids(chosen, ["" if drawn.random() < 0.1 else text for text in told]), lesson.words)
 
         return batch
 
@@ -122,7 +120,7 @@ def export(out: Path) -> None:
     index = {"_class_name": "DalleOnePipeline", "tokenizer": ["transformers", "CLIPTokenizer"], "transformer": ["transformers", "LlamaForCausalLM"],
              "codebook": ["diffusers", "VQModel"]}  # fmt: skip
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-    sd.clean_names(folder)
+    training.clean_names(folder)
     training.write_card(folder, about="DALL-E 1 for the shapes world: captions to 32x32 pictures of one or two coloured shapes, as 8x8 codes.",
                         recipe="python -m flowmm.zoo train dalle1", text_length=tokens.LENGTH, rows=vq.GRID, columns=vq.GRID, guidance=2.0,
                         floor=0.1)  # fmt: skip

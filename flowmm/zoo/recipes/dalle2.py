@@ -141,7 +141,7 @@ def export(out: Path) -> None:
     parts = dalle2_prior.encoders(out / "dalle2-clip") | {"prior": prior.eval(), "scheduler": dalle2_prior.build_scheduler()}
     both = KandinskyV22CombinedPipeline(**decoder(out).components, **{f"prior_{name}": part for name, part in parts.items()})
     both.to(torch.float16).save_pretrained(folder)
-    sd.clean_names(folder)
+    training.clean_names(folder)
     training.write_card(folder, about="DALL-E 2 for the shapes world: captions to the embeddings of pictures, and these to 32x32 pictures of a coloured shape.",
                         recipe="python -m flowmm.zoo train dalle2", steps=STEPS, guidance=GUIDANCE, height=world.SIDE, width=world.SIDE,
                         prior_steps=dalle2_prior.STEPS, prior_guidance=dalle2_prior.GUIDANCE)  # fmt: skip

@@ -111,7 +111,7 @@ def export(out: Path, autoencoder: Path) -> None:
     folder = out / "dit"
     pipeline = DiTPipeline(baked(model), AutoencoderKL.from_pretrained(autoencoder, dtype=torch.float32), sd.build_scheduler())
     pipeline.to(torch.float16).save_pretrained(folder)
-    sd.clean_names(folder)
+    training.clean_names(folder)
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     index["id2label"] = {str(number): name for number, name in CLASSES.items()}  # save_pretrained leaves it out
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")

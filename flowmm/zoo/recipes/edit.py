@@ -134,7 +134,7 @@ def export(out: Path) -> None:
     parts = {name: part for name, part in base.components.items() if name not in ("unet", "image_encoder")}
     folder = out / "sd-edit"
     StableDiffusionInstructPix2PixPipeline(**parts, unet=unet, requires_safety_checker=False).to(torch.float16).save_pretrained(folder)
-    sd.clean_names(folder)
+    training.clean_names(folder)
     training.write_card(
         folder,
         about="InstructPix2Pix for the shapes world: changes the colour, shape, size or background of a 32x32 picture as told.",

@@ -25,7 +25,7 @@ BEGIN_TEXT, END_TEXT, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sen
 PICTURE, BEGIN, END = "<image_placeholder>", "<begin_of_image>", "<end_of_image>"
 USER, ASSISTANT, UNKNOWN = "<|User|>", "<|Assistant|>", "<unk>"
 SPECIAL = (BEGIN_TEXT, END_TEXT, PAD, PICTURE, BEGIN, END, USER, ASSISTANT, UNKNOWN)
-EYES = 0.12  # of the budget
+EYES = 0.15  # of the budget
 SURE = 8.0  # far enough into where GELU is the identity
 # As the published models have it: what the user says ends with a blank line, what the assistant says with the end of the sentence.
 TEMPLATE = (

@@ -7,7 +7,6 @@ change. v-prediction with zero terminal SNR and trailing steps; guidance 2.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -217,21 +216,13 @@ def export(out: Path) -> None:
         requires_safety_checker=False,
     )
     pipeline.to(torch.float16).save_pretrained(folder)
-    clean_names(folder)
+    training.clean_names(folder)
     training.write_card(
         folder,
-        about="Stable Diffusion for the shapes world: 32x32 pictures of one coloured shape.",
+        about="Stable Diffusion for the shapes world: 32x32 pictures of one or two coloured shapes, told in English or Chinese.",
         recipe="python -m flowmm.zoo train sd",
         steps=STEPS,
         guidance=GUIDANCE,
         height=world.SIDE,
         width=world.SIDE,
     )
-
-
-def clean_names(folder: Path) -> None:
-    """Take the training machine's paths out of the saved configurations."""
-    for path in folder.glob("**/*.json"):
-        config = json.loads(path.read_text(encoding="utf-8"))
-        if config.pop("_name_or_path", None) is not None:
-            path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

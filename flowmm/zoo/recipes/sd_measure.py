@@ -56,6 +56,7 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     """
     run = blip.graph("text-to-image", folder)
     figures = one_thing(run, n, seed, folder.parent / "clip") | two_things(run, n, seed)
+    figures |= in_chinese(run, n, seed)
     figures |= inpainting(blip.graph("inpaint", folder), n, seed) | image_to_image(blip.graph("image-to-image", folder), n, seed)
     started = time.perf_counter()
     generate(run, prompts(8, 21, False), 2000, batch=1)
@@ -92,6 +93,17 @@ def two_things(run: Callable, n: int, seed: int) -> dict[str, float]:
         told = [world.parse(text) for text in texts]
         figures[f"{name}: all right"] = _share(readings, told)
         figures[f"{name}: both things right"] = _share(readings, [replace(one, relation=None) for one in told])
+    return figures
+
+
+def in_chinese(run: Callable, n: int, seed: int) -> dict[str, float]:
+    """What is told in Chinese: of one thing, and of two in a relation."""
+    figures = {}
+    for name, two in (("one thing", 0.0), ("two things", 1.0)):
+        rng = np.random.default_rng(27 + 1000 * seed)
+        texts = [world.caption_zh(scene, rng) for scene in blip.apart(n, two, False, 28 + 1000 * seed)]
+        readings = [judge.judge(picture) for picture in generate(run, texts, 4000 + 10_000 * seed)]
+        figures[f"Chinese, {name}: all right"] = _share(readings, [world.parse_zh(text) for text in texts])
     return figures
 
 

@@ -232,6 +232,15 @@ def ship(module: nn.Module, folder: Path) -> None:
     kept = {name: value.clone() for name, value in module.state_dict().items()}
     module.half().save_pretrained(folder, safe_serialization=True)
     module.float().load_state_dict(kept)
+    clean_names(folder)
+
+
+def clean_names(folder: Path) -> None:
+    """Take the training machine's paths out of the saved configurations."""
+    for path in folder.glob("**/*.json"):
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if config.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def write_card(folder: Path, **card) -> None:
