@@ -24,8 +24,8 @@ STEPS, GUIDANCE = 10, 1.0
 
 
 def build() -> PriorTransformer:
-    """An untrained prior of 0.4 M weights: 3 layers of 96 over 16 tokens and 4 more, embeddings (B, 128) to the like."""
-    network = PriorTransformer(num_attention_heads=4, attention_head_dim=24, num_layers=3, embedding_dim=WIDTH, num_embeddings=tokens.LENGTH,
+    """An untrained prior of 0.24 M weights: 3 layers of 64 over 16 tokens and 4 more, embeddings (B, 128) to the like."""
+    network = PriorTransformer(num_attention_heads=4, attention_head_dim=16, num_layers=3, embedding_dim=WIDTH, num_embeddings=tokens.LENGTH,
                                additional_embeddings=4)  # fmt: skip
     training.wake(network)
     torch.nn.init.normal_(network.positional_embedding, std=0.3)
