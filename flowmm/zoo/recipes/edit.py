@@ -168,7 +168,7 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
         figures[name] = float(right.mean())
         if name != "never shown":
             kinds = np.array([kind for kind, _, _ in edits])
-            figures |= {f"{kind}: done and the rest kept": float(right[kinds == kind].mean()) for kind in KINDS}
+            figures |= {f"{kind}: done and the rest kept": float(right[kinds == kind].mean()) for kind in KINDS if kind in kinds}
     started = time.perf_counter()
     sd_measure.generate(run, texts[:8], 2000, batch=1, image=shown[:8])
     return figures | {"seconds a picture": (time.perf_counter() - started) / 8}
