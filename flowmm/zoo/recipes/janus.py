@@ -19,7 +19,7 @@ from transformers import JanusConfig, JanusForConditionalGeneration, JanusImageP
 from flowmm.zoo import questions, world
 from flowmm.zoo.recipes import blip, dalle1, near, sight, tokens, training, vq, vqgan
 
-PICTURES, DRAWN, PEAK = 8, 8, 1e-3  # conversations and drawings in a batch
+PICTURES, DRAWN, PEAK = 8, 16, 1e-3  # conversations and drawings in a batch
 WIDTH, CONTEXT = 128, 512
 BEGIN_TEXT, END_TEXT, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"
 PICTURE, BEGIN, END = "<image_placeholder>", "<begin_of_image>", "<end_of_image>"
@@ -212,7 +212,7 @@ def learn_both(model: JanusForConditionalGeneration, words: Words, mind: dict, o
                 seen = model.model.vision_model(blip.pixels_of(scenes, rng).to(device)).last_hidden_state
             spoken = F.cross_entropy(*told(model, model.model.aligner(seen), *words.conversations([sight.conversation(scene, rng, wrong) for scene in scenes])))
             chosen = rng.integers(len(lesson.scenes), size=DRAWN)
-            texts = [tokens.vague(tokens.reword(world.caption(lesson.scenes[i], rng), rng), rng) for i in chosen]
+            texts = [tokens.vague(tokens.reword(world.caption(lesson.scenes[i], rng), rng), rng, 0.1) for i in chosen]
             wishes, codes = words.prompts(texts, list(rng.random(DRAWN) < 0.1)), lesson.codes[chosen]
             return spoken + drawing(model, wishes, codes, vq.disturbed(codes, rng))
 

@@ -23,7 +23,7 @@ from transformers import ChameleonConfig, ChameleonModel, JanusForConditionalGen
 from flowmm.zoo import WEIGHTS, questions, world
 from flowmm.zoo.recipes import blip, dalle1, janus, near, sight, tokens, training, vq, vqgan
 
-PICTURES, DRAWN, PEAK = 8, 8, 1e-3
+PICTURES, DRAWN, PEAK = 8, 16, 1e-3
 # The published ids: 4 + c is code c.
 BEGIN_TEXT, PAD, UNKNOWN, CODE = 0, 1, 3, 4
 IMAGE_END, IMAGE_START, FEATURES, ROW_END, GRID, TURN_END, BEFORE_IMAGE, WORD = 8196, 8197, 8198, 8803, 8804, 8710, 16853, 16384
@@ -263,7 +263,7 @@ def learn_both(model: UniToken, words: Words, out: Path, minutes: float, device:
             seen = look(blip.pixels_of(scenes, rng).to(device), reading)
             spoken = F.cross_entropy(*told(model, seen, *words.conversations(talks, vq.encode(book, scenes).flatten(1), reading)))
             chosen = rng.integers(len(lesson.scenes), size=DRAWN)
-            texts, codes = [tokens.vague(tokens.reword(world.caption(lesson.scenes[i], rng), rng), rng) for i in chosen], lesson.codes[chosen]
+            texts, codes = [tokens.vague(tokens.reword(world.caption(lesson.scenes[i], rng), rng), rng, 0.1) for i in chosen], lesson.codes[chosen]
             return spoken + drawing(model, *words.drawings(texts, codes, list(rng.random(DRAWN) < 0.1), vq.disturbed(codes, rng)))
 
         return batch
