@@ -148,7 +148,7 @@ def test_a_control_net_puts_the_thing_of_the_outline_where_it_is_in_the_colour_t
 @judges("edit")
 @pytest.mark.parametrize(("prompt", "colour"), [("make it blue", "blue"), ("make it pink", "pink")])
 def test_an_edit_changes_what_was_told_and_keeps_the_rest(runtime, prompt, colour):
-    some = [scene for scene in scenes(12, 9) if scene.things[0].colour != colour][:6]
+    some = [scene for scene in scenes(24, 9) if scene.things[0].colour != colour][:6]
     result = flowmm.load("edit").run({"image": [world.draw(scene) for scene in some], "prompt": [prompt] * 6, "seed": 10}, runtime=runtime)
     wanted = [replace(scene, things=(replace(scene.things[0], colour=colour),)) for scene in some]
     assert sum(in_place(result.image, i, scene) for i, scene in enumerate(wanted)) >= 5
