@@ -36,7 +36,7 @@ RECIPES = {
     "dalle2": Recipe(28, "dalle2", after=("clip", "sd"), beside=("clip",)),
     "vqgan": Recipe(14, "janus", after=("vq",), trained="vqgan"),
     "janus": Recipe(50, "janus", after=("dalle1", "vqgan")),
-    "unitoken": Recipe(40, "unitoken", after=("janus", "vqgan")),
+    "unitoken": Recipe(45, "unitoken", after=("janus", "vqgan")),
     "vit": Recipe(20, "vit"),
     "blip": Recipe(30, "blip"),
     "blip_match": Recipe(20, "blip-match", after=("blip",)),

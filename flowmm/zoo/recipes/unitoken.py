@@ -245,16 +245,16 @@ def learn_both(model: UniToken, words: Words, out: Path, minutes: float, device:
     book = vqgan.small_book(out)
     lesson = dalle1.Lesson(book, tokens.build())
     rng, wrong = np.random.default_rng(132), dict.fromkeys(questions.KINDS, 1.0)
-    some = blip.apart(96, 0.0, False, 133) + blip.apart(160, 1.0, False, 134)
-    asked, pictures = [questions.ask(scene, rng) for scene in some], blip.pixels_of(some)
-    tests = {reading: words.conversations([[(one.text, one.answer)] for one in asked], vq.encode(book, some).flatten(1), reading) for reading in READINGS}
-    shown = np.arange(len(lesson.scenes))[len(lesson.scenes) // 4 :][:128]
+    some = blip.apart(64, 1.0, False, 133) + blip.apart(64, 0.0, False, 134) + blip.apart(64, 1.0, False, 135)
+    asked, pictures, codes = [questions.ask(scene, rng) for scene in some], blip.pixels_of(some), vq.encode(book, some).flatten(1)
+    tests = [[(one.text, one.answer)] for one in asked]
+    shown = np.arange(len(lesson.scenes))[len(lesson.scenes) // 4 :][:64]
     wishes = [words.drawings([world.caption(scene) for scene in scenes], lesson.codes[shown], [False] * len(shown)) for scenes in (
         [lesson.scenes[i] for i in shown], [near.reshape(lesson.scenes[i], rng) for i in shown],
     )]  # fmt: skip
 
     def begin(step: int) -> Callable[[float], torch.Tensor]:
-        rng = np.random.default_rng(135 + step)
+        rng = np.random.default_rng(140 + step)
 
         def batch(fraction: float) -> torch.Tensor:
             scenes = [world.random_scene(rng, two=sight.TWO) for _ in range(PICTURES)]
@@ -275,20 +275,18 @@ def learn_both(model: UniToken, words: Words, out: Path, minutes: float, device:
 
     @torch.no_grad()
     def notes() -> dict[str, float]:
-        seen, figures = look(pictures.to(device), "both"), {}
-        for reading, test in tests.items():
-            logits, written = told(model, seen[: 0 if reading == "codes" else None], *test)
-            right = janus.right_rows(logits, written, test[1])
-            shares = sight.shares(asked, right)
-            figures |= shares if reading == "both" else {f"by {reading}": shares["right"]}
-            if reading == "both":
-                wrong.update({kind: 1 - share for kind, share in shares.items() if kind != "right"})
-                apart = F.cross_entropy(logits, written).item()
-                rolled = F.cross_entropy(*told(model, seen.roll(1, 0), *rolled_codes)).item()
-        drawn, other = (drawing(model, *wish).item() for wish in wishes)
-        return {"apart": apart, "picture_gap": rolled - apart, "drawn": drawn, "shape_gap": other - drawn} | figures
+        def read(reading: str, count: int, roll: int = 0) -> tuple[float, list[bool]]:
+            ids, wanted = words.conversations(tests[:count], codes[:count].roll(roll, 0), reading)
+            logits, written = told(model, look(pictures[:count].roll(roll, 0).to(device), reading), ids, wanted)
+            return F.cross_entropy(logits, written).item(), janus.right_rows(logits, written, wanted)
 
-    rolled_codes = words.conversations([[(one.text, one.answer)] for one in asked], vq.encode(book, some).flatten(1).roll(1, 0), "both")
+        (apart, right), (true, _), (rolled, _) = read("both", len(tests)), read("both", 64), read("both", 64, 1)
+        shares = sight.shares(asked, right)
+        wrong.update({kind: 1 - share for kind, share in shares.items() if kind != "right"})
+        drawn, other = (drawing(model, *wish).item() for wish in wishes)
+        alone = {f"by {reading}": float(np.mean(read(reading, 64)[1])) for reading in ("codes", "features")}
+        return {"apart": apart, "picture_gap": rolled - true, "drawn": drawn, "shape_gap": other - drawn} | shares | alone
+
     training.learn(out / "unitoken.pt", {"unitoken": model}, minutes, resume, begin, peak=PEAK, batch=PICTURES, decay=0.998, flat=0.4, betas=(0.9, 0.98),
                    weight_decay=0.02, notes=notes, least={"picture_gap": (4, 0.2), "shape_gap": (4, 0.1)})  # fmt: skip
 
