@@ -90,7 +90,7 @@ def test_conversations_are_true_and_name_no_held_out_pair():
     assert min(seen.values()) > 50
 
 
-def test_vague_captions_tell_nothing_wrong_and_disturbed_codes_are_codes():
+def test_vague_captions_tell_nothing_wrong():
     some, rng = scenes(300)
     told = [(world.caption(scene, rng), scene) for scene in some]
     less = [tokens.vague(text, rng) for text, _ in told]
@@ -99,9 +99,6 @@ def test_vague_captions_tell_nothing_wrong_and_disturbed_codes_are_codes():
         if "thing" not in text:
             assert world.agree(world.parse(text), scene)
     assert sum("thing" in text for text in less) > 30 and sum(text != whole for text, (whole, _) in zip(less, told, strict=True)) > 80
-    codes = torch.randint(256, (50, 64))
-    read = vq.disturbed(codes, rng)
-    assert 0.05 < (read != codes).float().mean() < 0.15 and read.min() >= 0 and read.max() < 256
 
 
 # --- what is taught is what is computed ----------------------------------------------------------------------------

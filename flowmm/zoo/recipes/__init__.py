@@ -35,7 +35,7 @@ RECIPES = {
     "dalle1": Recipe(45, "dalle1", after=("vq",), beside=("clip",)),
     "dalle2": Recipe(28, "dalle2", after=("clip", "sd"), beside=("clip",)),
     "vqgan": Recipe(14, "janus", after=("vq",), trained="vqgan"),
-    "janus": Recipe(50, "janus", after=("dalle1", "vqgan")),
+    "janus": Recipe(60, "janus", after=("dalle1", "vqgan")),
     "unitoken": Recipe(45, "unitoken", after=("janus", "vqgan")),
     "vit": Recipe(20, "vit"),
     "blip": Recipe(30, "blip"),

@@ -25,7 +25,7 @@ BEGIN_TEXT, END_TEXT, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sen
 PICTURE, BEGIN, END = "<image_placeholder>", "<begin_of_image>", "<end_of_image>"
 USER, ASSISTANT, UNKNOWN = "<|User|>", "<|Assistant|>", "<unk>"
 SPECIAL = (BEGIN_TEXT, END_TEXT, PAD, PICTURE, BEGIN, END, USER, ASSISTANT, UNKNOWN)
-EYES = 0.15  # of the budget
+EYES = 0.125  # of the budget
 SURE = 8.0  # far enough into where GELU is the identity
 # As the published models have it: what the user says ends with a blank line, what the assistant says with the end of the sentence.
 TEMPLATE = (
@@ -150,14 +150,14 @@ def told(model: JanusForConditionalGeneration, seen: torch.Tensor, ids: torch.Te
     return model.lm_head(hidden[asked]), wanted[asked]
 
 
-def drawing(model: JanusForConditionalGeneration, ids: torch.Tensor, codes: torch.Tensor, read: torch.Tensor | None = None) -> torch.Tensor:
-    """Mean cross-entropy of codes (N, 64) after wishes, in nats. read: what is read instead of them."""
+def drawing(model: JanusForConditionalGeneration, ids: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy of codes (N, 64) after wishes, in nats."""
     device, count = model.device, codes.shape[1]
     lengths = (ids >= 0).sum(dim=1)
     place = lengths[:, None] + torch.arange(count - 1)
     whole = F.pad(ids.clamp(min=0), (0, count - 1)).to(device)
     embeds = model.get_input_embeddings()(whole)
-    coded = model.prepare_embeddings_for_image_generation((codes if read is None else read)[:, :-1].to(device))
+    coded = model.prepare_embeddings_for_image_generation(codes[:, :-1].to(device))
     embeds = embeds.scatter(1, place.to(device)[..., None].expand(-1, -1, WIDTH), coded)
     hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
     before = (lengths[:, None] - 1 + torch.arange(count)).to(device)[..., None].expand(-1, -1, WIDTH)
@@ -213,8 +213,7 @@ def learn_both(model: JanusForConditionalGeneration, words: Words, mind: dict, o
             spoken = F.cross_entropy(*told(model, model.model.aligner(seen), *words.conversations([sight.conversation(scene, rng, wrong) for scene in scenes])))
             chosen = rng.integers(len(lesson.scenes), size=DRAWN)
             texts = [tokens.vague(tokens.reword(world.caption(lesson.scenes[i], rng), rng), rng, 0.1) for i in chosen]
-            wishes, codes = words.prompts(texts, list(rng.random(DRAWN) < 0.1)), lesson.codes[chosen]
-            return spoken + drawing(model, wishes, codes, vq.disturbed(codes, rng))
+            return spoken + drawing(model, words.prompts(texts, list(rng.random(DRAWN) < 0.1)), lesson.codes[chosen])
 
         return batch
 

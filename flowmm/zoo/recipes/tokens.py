@@ -107,10 +107,7 @@ def reword(text: str, rng: np.random.Generator) -> str:
 
 
 def vague(text: str, rng: np.random.Generator, share: float = 0.2) -> str:
-    """A caption that now and then does not tell a thing's colour, or its shape: each has to be drawn by its own word.
-
-    Else colours bring the shapes they go with in training: DALL-E 1 drew .39 of the pairs it was never shown, most of them as other shapes.
-    """
+    """A caption that now and then does not tell a thing's colour, or its shape, as people may put it."""
     said: list[str] = []
     for word in text.split():
         if word in world.COLOURS and rng.random() < share:

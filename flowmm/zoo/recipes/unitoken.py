@@ -101,16 +101,13 @@ class Words:
             wanted.append(write)
         return janus.filled(rows, self.pad), janus.filled(wanted, -100)
 
-    def drawings(self, texts: list[str], codes: torch.Tensor, blank: list[bool], read: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """ids (N, L) of wishes and pictures, and the codes that are to be written next at each place, or -100. Blank ones begin with the picture.
-
-        read: what is read instead of the codes (N, 64).
-        """
+    def drawings(self, texts: list[str], codes: torch.Tensor, blank: list[bool]) -> tuple[torch.Tensor, torch.Tensor]:
+        """ids (N, L) of wishes and pictures, and the codes that are to be written next at each place, or -100. Blank ones begin with the picture."""
         rows, wanted = [], []
-        for text, picture, other, nothing in zip(texts, codes, codes if read is None else read, blank, strict=True):
+        for text, picture, nothing in zip(texts, codes, blank, strict=True):
             before = [self.number[BEGIN_TEXT], *self.of(DRAW.format(text)), self.end, self.number[BEFORE_IMAGE]]
             row, drawn = [*(() if nothing else before), *self.opening], self.rows(picture)
-            rows.append(row + self.rows(other)[:-1])
+            rows.append(row + drawn[:-1])
             wanted.append([-100] * (len(row) - 1) + [-100 if one == self.row_end else one - CODE for one in drawn[:-1]] + [-100])
         return janus.filled(rows, self.pad), janus.filled(wanted, -100)
 
@@ -263,8 +260,8 @@ def learn_both(model: UniToken, words: Words, out: Path, minutes: float, device:
             seen = look(blip.pixels_of(scenes, rng).to(device), reading)
             spoken = F.cross_entropy(*told(model, seen, *words.conversations(talks, vq.encode(book, scenes).flatten(1), reading)))
             chosen = rng.integers(len(lesson.scenes), size=DRAWN)
-            texts, codes = [tokens.vague(tokens.reword(world.caption(lesson.scenes[i], rng), rng), rng, 0.1) for i in chosen], lesson.codes[chosen]
-            return spoken + drawing(model, *words.drawings(texts, codes, list(rng.random(DRAWN) < 0.1), vq.disturbed(codes, rng)))
+            texts = [tokens.vague(tokens.reword(world.caption(lesson.scenes[i], rng), rng), rng, 0.1) for i in chosen]
+            return spoken + drawing(model, *words.drawings(texts, lesson.codes[chosen], list(rng.random(DRAWN) < 0.1)))
 
         return batch
 

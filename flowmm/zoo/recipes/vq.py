@@ -120,13 +120,6 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     training.gate("reconstructed single pictures judged right", figures["single"], 0.98)
 
 
-def disturbed(codes: torch.Tensor, rng: np.random.Generator, most: float = 0.2) -> torch.Tensor:
-    """Codes (N, 64) as they are read while drawing: of each picture up to a share are others, so that words count more than what is there."""
-    share = most * rng.random((len(codes), 1))
-    others = torch.from_numpy(rng.integers(ENTRIES, size=codes.shape))
-    return torch.where(torch.from_numpy(rng.random(codes.shape) < share), others, codes)
-
-
 @torch.no_grad()
 def encode(model: VQModel, scenes: list[world.Scene]) -> torch.Tensor:
     """The codes (N, 8, 8) int64 of scenes."""
