@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from transformers import AutoProcessor, Blip2ForConditionalGeneration, BlipForConditionalGeneration, BlipForImageTextRetrieval, BlipForQuestionAnswering
 
 from flowmm.zoo import questions, world
-from flowmm.zoo.recipes import blip, blip2, blip_match, blip_vqa, training
+from flowmm.zoo.recipes import blip, blip2, blip_match, blip_vqa, near, training
 
 FROZEN_IDS = [120, 5, 24, 66]  # another id for a word would turn shipped models' words about
 FROZEN_IDS_2 = [56, 145, 114, 64]
@@ -176,9 +176,9 @@ def test_what_goes_wrong_is_asked_more_often():
 def test_three_of_four_captions_are_wrong_and_what_is_matched_wrongly_does_not_fit(two):
     some, rng = scenes(80, two=two)
     for scene in some:
-        told = [world.parse(world.caption(one)) for one in blip_match.misses(scene, rng)]
+        told = [world.parse(world.caption(one)) for one in near.misses(scene, rng)]
         assert [world.agree(one, scene) for one in told] == [True, False, False, False]
-    shown = [one for scene in some[:8] for one in blip_match.misses(scene, rng)]
+    shown = [one for scene in some[:8] for one in near.misses(scene, rng)]
     captions = [world.caption(one) for one in shown]
     fit = blip_match.fits(shown, captions)
     assert fit.diagonal().all()

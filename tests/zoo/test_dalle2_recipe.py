@@ -157,7 +157,7 @@ def test_measuring_gives_shares_of_everything_it_names(out):
 
 def test_a_painted_picture_is_right_where_the_judge_reads_what_was_told():
     scene = world.Scene("white", (world.Thing("circle", "red", "large", 16, 16),))
-    assert dalle2.right(world.pixels(scene)[None].repeat(2, axis=0), ["a red circle", "a red square"]) == 0.5
+    assert sd_measure.right(world.pixels(scene)[None].repeat(2, axis=0), ["a red circle", "a red square"]) == 0.5
 
 
 def test_the_best_of_several_is_the_one_that_clip_matches():

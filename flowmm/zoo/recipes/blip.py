@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from torch import nn
 from torch.nn import functional as F
 from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipImageProcessorPil
 
 import flowmm
 from flowmm.sockets import Image
-from flowmm.zoo import WEIGHTS, questions, world
+from flowmm.zoo import questions, world
 from flowmm.zoo.recipes import clip, tokens, training
 
 BATCH, PEAK = 32, 1e-3
@@ -39,6 +40,14 @@ def tokenizer() -> BertTokenizer:
     whole = [word for word in dict.fromkeys([*tokens.words(), *questions.words()]) if len(word) > 1]
     names = [*SPECIAL, *whole, *letters, *(f"##{letter}" for letter in letters), "?", ".", ",", "!", ":"]
     return BertTokenizer(vocab={name: number for number, name in enumerate(names)}, model_max_length=LENGTH)
+
+
+def pieces(vocabulary: dict[str, int], unknown: str) -> Tokenizer:
+    """A tokenizer of whole words and pieces of others, as BERT has it; space and case do not count."""
+    made = Tokenizer(models.WordPiece(vocabulary, unk_token=unknown))
+    made.normalizer, made.pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    made.decoder = decoders.WordPiece()
+    return made
 
 
 def config() -> BlipConfig:
@@ -63,7 +72,7 @@ def woken(model: nn.Module) -> nn.Module:
 
 def begun(model: nn.Module, out: Path) -> nn.Module:
     """A BLIP that begins with the captioner's vision and text; the captioner of out/blip, or the shipped one."""
-    folder = out / "blip" if (out / "blip" / "flowmm.json").exists() else WEIGHTS / "blip"
+    folder = training.trained("blip", out)
     source = BlipForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     model.vision_model.load_state_dict(source.vision_model.state_dict())
     for name in ("text_encoder", "text_decoder"):

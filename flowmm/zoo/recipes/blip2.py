@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import processors
 from torch.nn import functional as F
 from transformers import (
     Blip2Config,
@@ -25,7 +25,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )  # fmt: skip
 
-from flowmm.zoo import WEIGHTS, questions, world
+from flowmm.zoo import questions, world
 from flowmm.zoo.recipes import blip, blip_vqa, training
 
 BATCH, PEAK = 32, 1e-3
@@ -43,9 +43,8 @@ def tokenizer() -> PreTrainedTokenizerFast:
     """BLIP's words in OPT's manner: a text is preceded by </s>, and a picture stands as <image>."""
     names = [name for name in blip.tokenizer().get_vocab() if name not in blip.SPECIAL]
     vocabulary = {name: number for number, name in enumerate([*SPECIAL, *sorted(names)])}
-    made = Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>"))
-    made.normalizer, made.pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
-    made.post_processor, made.decoder = processors.TemplateProcessing("</s> $A", special_tokens=[("</s>", END)]), decoders.WordPiece()
+    made = blip.pieces(vocabulary, "<unk>")
+    made.post_processor = processors.TemplateProcessing("</s> $A", special_tokens=[("</s>", END)])
     return PreTrainedTokenizerFast(
         tokenizer_object=made, bos_token="</s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
         additional_special_tokens=["<image>"], model_max_length=LENGTH - QUERIES,
@@ -72,7 +71,7 @@ def build() -> Blip2ForConditionalGeneration:
 
 def with_eyes(model: Blip2ForConditionalGeneration, out: Path) -> Blip2ForConditionalGeneration:
     """The captioner's vision put in, to stay; that of out/blip, or of the shipped one."""
-    folder = out / "blip" if (out / "blip" / "flowmm.json").exists() else WEIGHTS / "blip"
+    folder = training.trained("blip", out)
     source = BlipForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     model.vision_model.load_state_dict(source.vision_model.state_dict())
     return model

@@ -105,7 +105,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     model, words = blip.begun(build(), out).to(device), blip.tokenizer()
     matcher = Matcher(model).to(device)
     lesson = np.random.default_rng(71)
-    some = [misses(scene, lesson) for scene in blip.apart(24, 0.0, False, 72) + blip.apart(24, 1.0, False, 73)]
+    some = [near.misses(scene, lesson) for scene in blip.apart(24, 0.0, False, 72) + blip.apart(24, 1.0, False, 73)]
 
     def begin(step: int) -> Callable[[float], torch.Tensor]:
         rng = np.random.default_rng(74 + step)
@@ -150,14 +150,6 @@ def export(out: Path) -> None:
 # --- measuring -----------------------------------------------------------------------------------------------------
 
 
-def misses(scene: world.Scene, rng: np.random.Generator) -> list[world.Scene]:
-    """A scene, and three that differ from it in one thing: colour, shape, size or background; of two, whose colour it is, and the relation."""
-    if scene.relation is None:
-        return [scene, near.recolour(scene, rng), near.reshape(scene, rng), near.vary(scene, ("size", "background")[rng.integers(2)], rng)]
-    other = (near.recolour, near.reshape)[rng.integers(2)](scene, rng)
-    return [scene, near.rebind(scene, rng), near.turn(scene, world.OPPOSITE[scene.relation], rng), other]
-
-
 def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     """By the graph `image-text-matching`, n pictures with the full caption and three near misses each.
 
@@ -167,7 +159,7 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     for name, two, held_out in blip.GROUPS:
         rng, itm, itc = np.random.default_rng(75 + 1000 * seed), [], []
         for scene in blip.apart(n, two, held_out, 76 + 1000 * seed):
-            made = run(image=blip.image_of([scene]), texts=[world.caption(one) for one in misses(scene, rng)])
+            made = run(image=blip.image_of([scene]), texts=[world.caption(one) for one in near.misses(scene, rng)])
             itm.append(made.matching.values[:, 0])
             itc.append(made.similarity.values[:, 0])
         itm, itc = np.stack(itm), np.stack(itc)

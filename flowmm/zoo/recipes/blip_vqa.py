@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from transformers import BertTokenizer, BlipForImageTextRetrieval, BlipForQuestionAnswering
 
-from flowmm.zoo import WEIGHTS, questions, world
+from flowmm.zoo import questions, world
 from flowmm.zoo.recipes import blip, training
 
 PICTURES, ASKED, PEAK = 16, 4, 1e-3  # pictures in a batch, questions about each
@@ -32,7 +32,7 @@ def begun(out: Path) -> BlipForQuestionAnswering:
     With the captioner's text alone, yes and no stayed near chance for 139k questions.
     """
     model = blip.begun(build(), out)
-    folder = out / "blip-match" if (out / "blip-match" / "flowmm.json").exists() else WEIGHTS / "blip-match"
+    folder = training.trained("blip-match", out)
     matcher = BlipForImageTextRetrieval.from_pretrained(folder, dtype=torch.float32)
     model.vision_model.load_state_dict(matcher.vision_model.state_dict())
     model.text_encoder.load_state_dict(matcher.text_encoder.state_dict())

@@ -18,7 +18,6 @@ from flowmm.zoo import world
 from flowmm.zoo.recipes import near, tokens, training
 
 QUADRUPLES, PEAK, SCALE = 16, 5e-4, 20.0
-DETAILS = ("size", "background")
 
 
 @torch.no_grad()
@@ -40,12 +39,7 @@ def captions(rng: np.random.Generator) -> tuple[list[str], list[str]]:
     """Scenes and near misses of them told in Chinese, and the same in English."""
     said = []
     for _ in range(QUADRUPLES):
-        scene = world.random_scene(rng, two=0.6)
-        if scene.relation is None:
-            others = [near.recolour(scene, rng), near.reshape(scene, rng), near.vary(scene, DETAILS[rng.integers(2)], rng)]
-        else:
-            others = [near.rebind(scene, rng), near.turn(scene, world.OPPOSITE[scene.relation], rng), near.recolour(scene, rng)]
-        said += [world.caption_zh(one, rng) for one in (scene, *others)]
+        said += [world.caption_zh(one, rng) for one in near.misses(world.random_scene(rng, two=0.6), rng)]
     return said, [in_english(world.parse_zh(text)) for text in said]
 
 

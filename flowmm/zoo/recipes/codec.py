@@ -8,7 +8,8 @@ Outlines and sketches are learned in this part, by encoder and decoder.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -80,13 +81,18 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     training.gate("reconstructed single pictures judged right", figures["single"], 0.98)
 
 
+def trained(out: Path) -> Path:
+    """The folder of the codec of out/codec, or of the shipped one."""
+    return out / "codec" if (out / "codec" / "config.json").exists() else WEIGHTS / "sd" / "vae"
+
+
 def refine(out: Path, minutes: float, device: str = "cpu", resume: bool = False) -> None:
     """Teach out/codec, or a copy of the shipped codec, noisy latents and the styles of the world, in place.
 
     The latents of filled pictures are held where they are, so that what was trained on them goes on working; encoder and decoder are free to
     learn outlines and sketches.
     """
-    folder = out / "codec" if (out / "codec" / "config.json").exists() else WEIGHTS / "sd" / "vae"
+    folder = trained(out)
     teacher, codec = (AutoencoderKL.from_pretrained(folder, dtype=torch.float32).to(device) for _ in range(2))
     codec.train()
 
@@ -174,13 +180,17 @@ def fold_statistics(codec: AutoencoderKL, count: int = 2048) -> None:
     back.weight.mul_(deviation[None, :, None, None])
 
 
-@torch.no_grad()
 def encode(codec: AutoencoderKL, scenes: list[world.Scene]) -> torch.Tensor:
     """The latent means (N, 4, 8, 8) of scenes."""
-    parts = []
-    for start in range(0, len(scenes), 128):
-        pictures = training.to_tensor(world.pixels(scene) for scene in scenes[start : start + 128])
-        parts.append(codec.encode(pictures.to(codec.device)).latent_dist.mean)
+    return encode_pictures(codec, map(world.pixels, scenes))
+
+
+@torch.no_grad()
+def encode_pictures(codec: AutoencoderKL, pictures: Iterable[np.ndarray]) -> torch.Tensor:
+    """The latent means (N, 4, 8, 8) of pictures (32, 32, 3) uint8."""
+    parts, rest = [], iter(pictures)
+    while some := list(islice(rest, 128)):
+        parts.append(codec.encode(training.to_tensor(some).to(codec.device)).latent_dist.mean)
     return torch.cat(parts)
 
 

@@ -5,7 +5,6 @@ Hints are drawn by the very node of the graphs, from pictures of the same shapes
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,9 +24,8 @@ LEVELS = (16, 32, 64)  # of the hint's embedding; each but the first halves it, 
 def build(unet: UNet2DConditionModel) -> ControlNetModel:
     """A ControlNet that begins as a copy of the base's encoder and adds nothing yet."""
     copied = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=LEVELS)
-    # from_unet forgets how many heads pool the text; without the names in "_" from_config would take the default again.
-    told = {name: value for name, value in copied.config.items() if not name.startswith("_")}
-    net = ControlNetModel.from_config(told | {"addition_embed_type_num_heads": unet.config.addition_embed_type_num_heads})
+    # from_unet forgets how many heads pool the text.
+    net = ControlNetModel.from_config(relatives.named(copied.config) | {"addition_embed_type_num_heads": unet.config.addition_embed_type_num_heads})
     net.load_state_dict(copied.state_dict())
     return net
 
@@ -59,7 +57,7 @@ class Lesson:
 def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) -> None:
     """Train into out/sd-control on the base of out/sd, or on the shipped one."""
     torch.manual_seed(0)
-    base = relatives.opened(relatives.trained("sd", out), device)
+    base = relatives.opened(training.trained("sd", out), device)
     net = build(base.unet).to(device)
     lesson, noted = Lesson(base.vae, base.tokenizer), Lesson(base.vae, base.tokenizer, 71, 128)
 
@@ -69,13 +67,11 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
             hidden = base.text_encoder(ids).last_hidden_state
         return steered(base.unet, net, noisy, times, hidden, hints)
 
-    @torch.no_grad()
     def gap() -> dict[str, float]:
-        """The loss with another picture's hint less the loss with the right one."""
+        """Of another picture's hint."""
         ids = relatives.captions(noted.scenes, base.tokenizer, np.random.default_rng(72), empty=0)
         hints = noted.hints.float() / 255
-        losses = [sd.Denoising(predict, device, 10)(noted.latents, (ids, each)).item() for each in (hints.roll(1, 0), hints)]
-        return {"hint_gap": losses[0] - losses[1]}
+        return {"hint_gap": sd.gap(predict, device, noted.latents, (ids, hints.roll(1, 0)), (ids, hints))}
 
     def begin(step: int) -> Callable[[float], torch.Tensor]:
         lesson.rng = np.random.default_rng(73 + step)
@@ -92,11 +88,10 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
 
 def export(out: Path) -> None:
     """Write out/sd-control from the checkpoint's averaged weights: the plain folder in float16, and the card."""
-    net = build(relatives.opened(relatives.trained("sd", out), "cpu").unet)
+    net = build(relatives.opened(training.trained("sd", out), "cpu").unet)
     training.restore(out / "sd-control.pt", {"control": net})
     folder = out / "sd-control"
     training.ship(net, folder)
-    training.clean_names(folder)
     training.write_card(folder, about="ControlNet for zoo:sd: outlines steer where coloured shapes are drawn.", recipe="python -m flowmm.zoo train control")
 
 
@@ -106,7 +101,7 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     named: the words name the shape; else they say "thing". Hints come from pictures in other colours; "from an outline" and "from a sketch":
     from pictures in that style.
     """
-    graph = blip.graph("control", relatives.trained("sd", folder.parent))
+    graph = blip.graph("control", training.trained("sd", folder.parent))
 
     def run(**inputs):
         return graph(**inputs, control=str(folder))
@@ -126,6 +121,4 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
         made = sd_measure.generate(run, texts, 11_000 + 10_000 * seed, image=shown)
         right = [relatives.in_place(*one) for one in zip(made, scenes, backgrounds, strict=True)]
         figures[f"{name}: right and in place"] = float(np.mean(right))
-    started = time.perf_counter()
-    sd_measure.generate(run, texts[:8], 2000, batch=1, image=shown[:8])
-    return figures | {"seconds a picture": (time.perf_counter() - started) / 8}
+    return figures | sd_measure.seconds_alone(run, texts, image=shown)

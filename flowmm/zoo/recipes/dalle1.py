@@ -17,19 +17,23 @@ from diffusers import VQModel
 from torch.nn import functional as F
 from transformers import CLIPTokenizer, LlamaConfig, LlamaForCausalLM
 
-from flowmm.zoo import judge, world
-from flowmm.zoo.recipes import near, sd_measure, tokens, training, vq
+from flowmm.zoo import world
+from flowmm.zoo.recipes import blip, near, sd_measure, tokens, training, vq
 
 BATCH, PEAK = 16, 1e-3
 SCENES, TWO = 32_768, 0.4
 CODES = vq.GRID * vq.GRID
+# Of the transformer, and of the language models that begin with it.
+BLOCKS = {
+    "hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 4, "rms_norm_eps": 1e-6,
+}  # fmt: skip
 
 
 def build(words: int) -> LlamaForCausalLM:
     """An untrained transformer, 4 x 128, over `words` text ids and the codes."""
     config = LlamaConfig(
-        vocab_size=words + vq.ENTRIES, hidden_size=128, intermediate_size=352, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4,
-        max_position_embeddings=tokens.LENGTH + CODES, tie_word_embeddings=False, bos_token_id=None, eos_token_id=None,
+        vocab_size=words + vq.ENTRIES, max_position_embeddings=tokens.LENGTH + CODES, tie_word_embeddings=False, bos_token_id=None, eos_token_id=None,
+        **BLOCKS,
     )  # fmt: skip
     return training.wake(LlamaForCausalLM(config))
 
@@ -47,16 +51,13 @@ class Lesson:
 
     def __init__(self, book: VQModel, tokenizer: CLIPTokenizer, seed: int = 31):
         rng = np.random.default_rng(seed)
-        easy = SCENES // 16
-        scenes = [world.random_scene(rng, jitter=0, sizes=("large",)) for _ in range(easy)]
-        scenes += [world.random_scene(rng, jitter=1.5) for _ in range(3 * easy)]
-        scenes += [world.random_scene(rng, two=TWO) for _ in range(SCENES - len(scenes))]
+        scenes = training.curriculum(rng, SCENES, TWO)
         self.scenes, self.tokenizer, self.words = scenes, tokenizer, len(tokenizer)
         self.codes = vq.encode(book, scenes).reshape(SCENES, -1)
 
     def share(self, fraction: float) -> int:
-        """How many of the scenes are in use: the easiest sixteenth at first, all by a quarter of the budget."""
-        return int(len(self.scenes) * min(1.0, 1 / 16 + fraction / 0.25 * 15 / 16))
+        """How many of the scenes are in use."""
+        return training.in_use(len(self.scenes), fraction)
 
     def ids(self, chosen: np.ndarray, texts: list[str]) -> torch.Tensor:
         """Sequences (B, 80) of captions and codes."""
@@ -128,26 +129,9 @@ def export(out: Path) -> None:
 
 def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     """Share of (prompt, seed) draws the judge finds right, through the saved graphs: one thing, two things, the best of 8 by CLIP."""
-    import flowmm
-
-    runtime = flowmm.Runtime("cpu", cache=None, threads=torch.get_num_threads())
-    draw, best = flowmm.load("text-to-image-codes"), flowmm.load("dalle1")
-
-    def right(image, texts: list[str]) -> list[bool]:
-        return [judge.agrees(judge.judge(image.to_pil(i)), world.parse(text)) for i, text in enumerate(texts)]
-
-    figures, rng = {}, np.random.default_rng(20 + 1000 * seed)
-    sets = {"one thing, trained pairs": sd_measure.prompts(n, 20 + 1000 * seed, False),
-            "one thing, held-out pairs": sd_measure.prompts(n, 20 + 1000 * seed, True),
-            "two things": [world.caption(world.random_scene(rng, two=1.0), rng) for _ in range(n)]}  # fmt: skip
-    for name, texts in sets.items():
-        found = []
-        for start in range(0, len(texts), 25):
-            some = texts[start : start + 25]
-            found += right(draw.run({"prompt": some, "seed": 1000 + 10_000 * seed + start, "model": str(folder)}, runtime=runtime).image, some)
-        figures[name] = float(np.mean(found))
+    draw, best = blip.graph("text-to-image-codes", folder), blip.graph("dalle1", folder)
+    sets = sd_measure.asked(n, 20 + 1000 * seed)
+    figures = {name: sd_measure.right(sd_measure.generate(draw, texts, 1000 + 10_000 * seed), texts) for name, texts in sets.items()}
     some = sets["one thing, trained pairs"]
-    found = [right(best.run({"prompt": text, "seed": 2000 + 10_000 * seed + 8 * i, "model": str(folder)}, runtime=runtime).image, [text])[0] for i, text in enumerate(some)]
-    figures["one thing, the best of 8 by CLIP"] = float(np.mean(found))
-    runtime.close()
-    return figures
+    chosen = [np.asarray(best(prompt=text, seed=2000 + 10_000 * seed + 8 * i).image.to_pil(0)) for i, text in enumerate(some)]
+    return figures | {"one thing, the best of 8 by CLIP": sd_measure.right(np.stack(chosen), some)}

@@ -10,7 +10,6 @@ away from.
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -41,15 +40,10 @@ def build() -> UNet2DConditionModel:
     )  # fmt: skip
 
 
-def source(out: Path) -> Path:
-    """The Stable Diffusion of out/sd, or the shipped one."""
-    return out / "sd" if (out / "sd" / "flowmm.json").exists() else WEIGHTS / "sd"
-
-
 def begun(out: Path) -> UNet2DConditionModel:
     """The denoiser with all of Stable Diffusion's weights that have its names and shapes; the second half of its output is silent."""
     unet = build()
-    there = UNet2DConditionModel.from_pretrained(source(out) / "unet", dtype=torch.float32).state_dict()
+    there = UNet2DConditionModel.from_pretrained(training.trained("sd", out) / "unet", dtype=torch.float32).state_dict()
     state = unet.state_dict()
     for name in ("conv_out.weight", "conv_out.bias"):
         there[name] = torch.cat([there[name], torch.zeros_like(there[name])])
@@ -59,8 +53,7 @@ def begun(out: Path) -> UNet2DConditionModel:
 
 def keep(out: Path, resume: bool) -> None:
     """Copy Stable Diffusion's codec and CLIP to out/dalle2-codec and out/dalle2-clip at the first run: latents and embeddings must stay what they were."""
-    clip = out / "clip" if (out / "clip" / "flowmm.json").exists() else WEIGHTS / "clip"
-    for name, folder in (("dalle2-codec", source(out) / "vae"), ("dalle2-clip", clip)):
+    for name, folder in (("dalle2-codec", training.trained("sd", out) / "vae"), ("dalle2-clip", training.trained("clip", out))):
         if not (resume and (out / name).exists()):
             shutil.rmtree(out / name, ignore_errors=True)
             shutil.copytree(folder, out / name)
@@ -101,11 +94,6 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     def predict(noisy: torch.Tensor, times: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         return unet(noisy, times, None, added_cond_kwargs={"image_embeds": told}).sample[:, :4]
 
-    @torch.no_grad()
-    def gap() -> float:
-        losses = [sd.Denoising(predict, device, 10)(some, told).item() for told in (wrong, same)]
-        return losses[0] - losses[1]
-
     def begin(step: int) -> Callable[[float], torch.Tensor]:
         drawn, loss_of, told = np.random.default_rng(8 + step), sd.Denoising(predict, device, 12 + step), Embeddings(encoder, vectors, 13 + step)
 
@@ -116,7 +104,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
         return batch
 
     training.learn(out / "dalle2.pt", {"unet": unet}, (1 - PRIOR_SHARE) * minutes, resume, begin, peak=PEAK, batch=BATCH,
-                   notes=lambda: {"shape_gap": gap()}, least={"shape_gap": (3, 0.04)})  # fmt: skip
+                   notes=lambda: {"shape_gap": sd.gap(predict, device, some, wrong, same)}, least={"shape_gap": (3, 0.04)})  # fmt: skip
     painted = painted_right(decoder(out), encoder.cpu(), 200, 0)
     print(painted, flush=True)
     training.gate("single pictures right from true embeddings", painted["true embeddings, trained pairs"], 0.9)
@@ -181,24 +169,15 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     """
     draw = partial(blip.graph("dalle2", folder), prior=str(folder))
     first, figures = 20 + 1000 * seed, {}
-    rng = np.random.default_rng(first)
-    sets = {"one thing, trained pairs": sd_measure.prompts(n, first, False), "one thing, held-out pairs": sd_measure.prompts(n, first, True),
-            "two things": [world.caption(world.random_scene(rng, two=1.0), rng) for _ in range(n)]}  # fmt: skip
+    sets = sd_measure.asked(n, first)
     for name, texts in sets.items():
-        figures[name] = right(sd_measure.generate(draw, texts, 1000 + 10_000 * seed), texts)
+        figures[name] = sd_measure.right(sd_measure.generate(draw, texts, 1000 + 10_000 * seed), texts)
     figures |= sd_measure.in_chinese(draw, n, seed)
     texts = sets["one thing, trained pairs"]
-    figures["one thing, the best of 8 by CLIP"] = right(best_of(8, draw, texts, 2000 + 10_000 * seed, WEIGHTS / "clip"), texts)
+    figures["one thing, the best of 8 by CLIP"] = sd_measure.right(best_of(8, draw, texts, 2000 + 10_000 * seed, WEIGHTS / "clip"), texts)
     whole = KandinskyV22CombinedPipeline.from_pretrained(folder, dtype=torch.float32)
     figures |= painted_right(whole.decoder_pipe, whole.prior_image_encoder, n, seed)
-    started = time.perf_counter()
-    sd_measure.generate(draw, texts[:8], 2000, batch=1)
-    return figures | {"seconds a picture": (time.perf_counter() - started) / 8}
-
-
-def right(pictures: np.ndarray, texts: list[str]) -> float:
-    """Share of pictures (N, 32, 32, 3) of which the judge finds everything told true."""
-    return float(np.mean([judge.agrees(judge.judge(picture), world.parse(text)) for picture, text in zip(pictures, texts, strict=True)]))
+    return figures | sd_measure.seconds_alone(draw, texts)
 
 
 def best_of(count: int, draw: Callable, texts: list[str], seed: int, matcher: Path) -> np.ndarray:

@@ -16,8 +16,8 @@ import torch
 from diffusers import AutoencoderKL, DiTPipeline, DiTTransformer2DModel
 from torch import nn
 
-from flowmm.zoo import WEIGHTS, judge, world
-from flowmm.zoo.recipes import sd, training
+from flowmm.zoo import judge, world
+from flowmm.zoo.recipes import codec, sd, training
 
 BATCH, PEAK = 16, 1e-3
 STEPS, GUIDANCE = 20, 2.0
@@ -71,7 +71,7 @@ def baked(model: DiTTransformer2DModel) -> DiTTransformer2DModel:
 def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) -> None:
     """Train into out/dit on the codec of out/codec, or on the shipped one."""
     torch.manual_seed(0)
-    folder = out / "codec" if (out / "codec" / "config.json").exists() else WEIGHTS / "sd" / "vae"
+    folder = codec.trained(out)
     autoencoder = AutoencoderKL.from_pretrained(folder, dtype=torch.float32).to(device).eval()
     model = build().to(device)
     lesson = sd.Lesson(autoencoder, None, count=24_576)
@@ -80,11 +80,9 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     def predict(noisy: torch.Tensor, times: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         return model(noisy, timestep=times, class_labels=told.to(device)).sample
 
-    @torch.no_grad()
     def gap(count: int = 192) -> float:
         wrong = (labels[:count] // 6) * 6 + (labels[:count] + 1) % 6
-        losses = [sd.Denoising(predict, device, 10)(lesson.latents[:count], told).item() for told in (wrong, labels[:count])]
-        return losses[0] - losses[1]
+        return sd.gap(predict, device, lesson.latents[:count], wrong, labels[:count])
 
     def begin(step: int) -> Callable[[float], torch.Tensor]:
         rng, loss_of = np.random.default_rng(8 + step), sd.Denoising(predict, device, 12 + step)

@@ -5,7 +5,6 @@ Text encoder and UNet begin as the base's; the picture's latent comes beside the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,8 +52,7 @@ def changed(scene: world.Scene, kind: str, rng: np.random.Generator) -> world.Sc
 
 def widened(unet: UNet2DConditionModel) -> UNet2DConditionModel:
     """The base with four more input channels, which it does not look at yet."""
-    told = {name: value for name, value in unet.config.items() if not name.startswith("_")}
-    wide = UNet2DConditionModel.from_config(told | {"in_channels": 8})
+    wide = UNet2DConditionModel.from_config(relatives.named(unet.config) | {"in_channels": 8})
     state = unet.state_dict()
     state["conv_in.weight"] = torch.cat([state["conv_in.weight"], torch.zeros_like(state["conv_in.weight"])], dim=1)
     wide.load_state_dict(state)
@@ -89,7 +87,7 @@ class Lesson:
 def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) -> None:
     """Train into out/sd-edit from the base of out/sd, or the shipped one."""
     torch.manual_seed(0)
-    base = relatives.opened(relatives.trained("sd", out), device)
+    base = relatives.opened(training.trained("sd", out), device)
     text, unet = base.text_encoder.requires_grad_(True).train(), widened(base.unet).to(device, memory_format=torch.channels_last)
     lesson = Lesson(base.vae)
     after, before, said = Lesson(base.vae, 91, 128).draw(128)
@@ -99,12 +97,10 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
         ids, seen = (one.to(device) for one in told)
         return unet(torch.cat([noisy, seen], dim=1), times, text(ids).last_hidden_state).sample
 
-    @torch.no_grad()
     def gaps() -> dict[str, float]:
-        """The loss with another's instruction, and with another's picture, less the loss with the right ones."""
-        pairs = ((right.roll(1, 0), before), (right, before.roll(1, 0)), (right, before))
-        losses = [sd.Denoising(predict, device, 10)(after, told).item() for told in pairs]
-        return {"instruction_gap": losses[0] - losses[2], "picture_gap": losses[1] - losses[2]}
+        """Of another's instruction, and of another's picture."""
+        wrong = {"instruction_gap": (right.roll(1, 0), before), "picture_gap": (right, before.roll(1, 0))}
+        return {name: sd.gap(predict, device, after, told, (right, before)) for name, told in wrong.items()}
 
     def begin(step: int) -> Callable[[float], torch.Tensor]:
         lesson.rng = np.random.default_rng(92 + step)
@@ -128,7 +124,7 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
 
 def export(out: Path) -> None:
     """Write out/sd-edit from the checkpoint's averaged weights: the pipeline's plain folder in float16, and the card."""
-    base = relatives.opened(relatives.trained("sd", out), "cpu")
+    base = relatives.opened(training.trained("sd", out), "cpu")
     text, unet = base.text_encoder, widened(base.unet)
     training.restore(out / "sd-edit.pt", {"unet": unet, "text": text})
     parts = {name: part for name, part in base.components.items() if name not in ("unet", "image_encoder")}
@@ -169,6 +165,4 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
         if name != "never shown":
             kinds = np.array([kind for kind, _, _ in edits])
             figures |= {f"{kind}: done and the rest kept": float(right[kinds == kind].mean()) for kind in KINDS if kind in kinds}
-    started = time.perf_counter()
-    sd_measure.generate(run, texts[:8], 2000, batch=1, image=shown[:8])
-    return figures | {"seconds a picture": (time.perf_counter() - started) / 8}
+    return figures | sd_measure.seconds_alone(run, texts, image=shown)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, processors
 from torch.nn import functional as F
 from transformers import JanusConfig, JanusForConditionalGeneration, JanusImageProcessorPil, JanusProcessor, JanusVQVAE, PreTrainedTokenizerFast
 
@@ -40,10 +40,8 @@ def tokenizer(**names: str) -> PreTrainedTokenizerFast:
     """BLIP's words, Janus' tokens; a text begins with the token that says so. Space does not count."""
     whole = [name for name in blip.tokenizer().get_vocab() if name not in blip.SPECIAL]
     vocabulary = {name: number for number, name in enumerate([*SPECIAL, *sorted({*whole, "describe"})])}
-    made = Tokenizer(models.WordPiece(vocabulary, unk_token=UNKNOWN))
-    made.normalizer, made.pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    made = blip.pieces(vocabulary, UNKNOWN)
     made.post_processor = processors.TemplateProcessing(f"{BEGIN_TEXT} $A", special_tokens=[(BEGIN_TEXT, vocabulary[BEGIN_TEXT])])
-    made.decoder = decoders.WordPiece()
     made.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIAL])
     return PreTrainedTokenizerFast(tokenizer_object=made, bos_token=BEGIN_TEXT, eos_token=END_TEXT, pad_token=PAD, unk_token=UNKNOWN,
                                    model_max_length=CONTEXT, padding_side="left", clean_up_tokenization_spaces=False, **names)  # fmt: skip
@@ -53,11 +51,8 @@ def build() -> JanusForConditionalGeneration:
     """An untrained model of 3.1 M weights, 1.3 M of them the VQGAN's."""
     words = tokenizer()
     ids = {"bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id, "pad_token_id": words.pad_token_id}
-    blocks = {name: getattr(dalle1.build(1).config, name) for name in (
-        "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "rms_norm_eps",
-    )}  # fmt: skip
     config = JanusConfig(
-        text_config={"model_type": "llama", "vocab_size": len(words), "max_position_embeddings": CONTEXT, **blocks, **ids},
+        text_config={"model_type": "llama", "vocab_size": len(words), "max_position_embeddings": CONTEXT, **dalle1.BLOCKS, **ids},
         vision_config={
             "hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "image_size": world.SIDE, "patch_size": sight.PATCH, "mlp_ratio": 3.0,
             "projection_dim": WIDTH, "num_image_tokens": sight.GRID**2,

@@ -51,3 +51,11 @@ def turn(scene: world.Scene, relation: str, rng: np.random.Generator) -> world.S
     spots = world.place_two(rng, relation)
     things = tuple(replace(thing, x=x, y=y) for thing, (x, y) in zip(scene.things, spots, strict=True))
     return replace(scene, things=things, relation=relation)
+
+
+def misses(scene: world.Scene, rng: np.random.Generator) -> list[world.Scene]:
+    """A scene, and three that differ from it in one thing: colour, shape, size or background; of two, whose colour it is, and the relation."""
+    if scene.relation is None:
+        return [scene, recolour(scene, rng), reshape(scene, rng), vary(scene, ("size", "background")[rng.integers(2)], rng)]
+    other = (recolour, reshape)[rng.integers(2)](scene, rng)
+    return [scene, rebind(scene, rng), turn(scene, world.OPPOSITE[scene.relation], rng), other]

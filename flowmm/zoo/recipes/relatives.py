@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,13 +12,8 @@ from transformers import CLIPTokenizer
 
 from flowmm.nodes import hint
 from flowmm.sockets import Image
-from flowmm.zoo import WEIGHTS, judge, styles, world
+from flowmm.zoo import judge, styles, world
 from flowmm.zoo.recipes import near, tokens
-
-
-def trained(name: str, beside: Path) -> Path:
-    """The folder of a model that another is laid over: the one in a folder of models, or else the shipped one."""
-    return beside / name if (beside / name / "flowmm.json").exists() else WEIGHTS / name
 
 
 def opened(folder: Path, device: torch.device | str) -> StableDiffusionPipeline:
@@ -26,6 +22,11 @@ def opened(folder: Path, device: torch.device | str) -> StableDiffusionPipeline:
     for module in (pipeline.vae, pipeline.text_encoder, pipeline.unet):
         module.eval().requires_grad_(False)
     return pipeline
+
+
+def named(config: dict[str, Any]) -> dict[str, Any]:
+    """Every setting of a network by name; with those that begin with "_" the library would take some defaults again."""
+    return {name: value for name, value in config.items() if not name.startswith("_")}
 
 
 def hints_of(pictures: list[np.ndarray]) -> torch.Tensor:

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from flowmm.zoo import WEIGHTS, world
+from flowmm.zoo import world
 from flowmm.zoo.recipes import codec, near, tokens, training
-from flowmm.zoo.recipes.sd_measure import measure, prompts  # noqa: F401 (prompts: other painters are asked the same)
+from flowmm.zoo.recipes.sd_measure import measure
 
 BATCH, PEAK, WIDTH = 16, 1e-3, 128
 SCENES, TWO = 40_960, 0.6
@@ -86,16 +87,13 @@ class Lesson:
 
     def __init__(self, autoencoder: AutoencoderKL, tokenizer: CLIPTokenizer | None, seed: int = 8, count: int = SCENES, two: float = 0.0):
         rng = np.random.default_rng(seed)
-        easy = count // 16
-        scenes = [world.random_scene(rng, jitter=0, sizes=("large",)) for _ in range(easy)]
-        scenes += [world.random_scene(rng, jitter=1.5) for _ in range(3 * easy)]
-        scenes += [world.random_scene(rng, two=two) for _ in range(count - len(scenes))]
+        scenes = training.curriculum(rng, count, two)
         self.scenes, self.rng, self.tokenizer = scenes, rng, tokenizer
         self.latents = codec.encode(autoencoder, scenes)
 
     def share(self, fraction: float) -> int:
-        """How many of the scenes are in use: the easiest sixteenth at first, all by a quarter of the budget."""
-        return int(len(self.scenes) * min(1.0, 1 / 16 + fraction / 0.25 * 15 / 16))
+        """How many of the scenes are in use."""
+        return training.in_use(len(self.scenes), fraction)
 
     def batch(self, fraction: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Latents (B, 4, 8, 8) and caption ids (B, 16); a tenth of the captions is empty, for guidance.
@@ -135,6 +133,13 @@ class Denoising:
         return (weight * (self.predict(noisy, times, told) - target).square()).mean()
 
 
+@torch.no_grad()
+def gap(predict: Callable, device: torch.device | str, latents: torch.Tensor, wrong: Any, right: Any) -> float:
+    """The loss of latents told wrongly less the loss of those told rightly, on fixed noise."""
+    losses = [Denoising(predict, device, 10)(latents, told).item() for told in (wrong, right)]
+    return losses[0] - losses[1]
+
+
 class Gaps:
     """Early signals, on fixed noise: the loss with a caption that is wrong in one thing less the loss with the right one.
 
@@ -153,19 +158,14 @@ class Gaps:
         latents = {id(scenes): codec.encode(autoencoder, scenes) for scenes in (single, pairs)}
         self.sets = {name: (latents[id(both[0])], *ids[name]) for name, both in wrong.items()}
 
-    @torch.no_grad()
     def __call__(self, predict: Callable, device: torch.device | str) -> dict[str, float]:
         """The three gaps by name."""
-        found = {}
-        for name, (latents, right, wrong) in self.sets.items():
-            losses = [Denoising(predict, device, 10)(latents, ids.to(device)).item() for ids in (wrong, right)]
-            found[f"{name}_gap"] = losses[0] - losses[1]
-        return found
+        return {f"{name}_gap": gap(predict, device, latents, wrong, right) for name, (latents, right, wrong) in self.sets.items()}
 
 
 def begun(out: Path, tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """The text encoder of the CLIP in out/clip, or of the shipped one."""
-    folder = out / "clip" if (out / "clip" / "flowmm.json").exists() else WEIGHTS / "clip"
+    folder = training.trained("clip", out)
     text = build_text(tokenizer)
     text.load_state_dict(CLIPTextModel.from_pretrained(folder, dtype=torch.float32).state_dict())
     return text

@@ -48,6 +48,25 @@ def generate(run: Callable, texts: list[str], seed: int, batch: int = BATCH, **g
     return np.stack(made)
 
 
+def asked(n: int, first: int) -> dict[str, list[str]]:
+    """What every painter is asked: n prompts of one thing of trained and of held-out pairs, and of two things."""
+    rng = np.random.default_rng(first)
+    return {"one thing, trained pairs": prompts(n, first, False), "one thing, held-out pairs": prompts(n, first, True),
+            "two things": [world.caption(world.random_scene(rng, two=1.0), rng) for _ in range(n)]}  # fmt: skip
+
+
+def right(pictures: np.ndarray, texts: list[str], parse: Callable[[str], world.Facts] = world.parse) -> float:
+    """Share of pictures (N, 32, 32, 3) of which the judge finds everything told true."""
+    return _share([judge.judge(picture) for picture in pictures], [parse(text) for text in texts])
+
+
+def seconds_alone(run: Callable, texts: list[str], count: int = 8, **given: np.ndarray) -> dict[str, float]:
+    """Seconds a picture that a graph draws alone, of the first few prompts; given as of `generate`."""
+    started = time.perf_counter()
+    generate(run, texts[:count], 2000, batch=1, **{name: rows[:count] for name, rows in given.items()})
+    return {"seconds a picture": (time.perf_counter() - started) / len(texts[:count])}
+
+
 def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     """Share of n (prompt, seed) draws the judge finds right, and seconds a picture drawn alone on one thread.
 
@@ -58,9 +77,7 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     figures = one_thing(run, n, seed, folder.parent / "clip") | two_things(run, n, seed)
     figures |= in_chinese(run, n, seed)
     figures |= inpainting(blip.graph("inpaint", folder), n, seed) | image_to_image(blip.graph("image-to-image", folder), n, seed)
-    started = time.perf_counter()
-    generate(run, prompts(8, 21, False), 2000, batch=1)
-    return figures | {"seconds a picture": (time.perf_counter() - started) / 8}
+    return figures | seconds_alone(run, prompts(8, 21, False))
 
 
 def one_thing(run: Callable, n: int, seed: int, beside: Path) -> dict[str, float]:
@@ -102,8 +119,7 @@ def in_chinese(run: Callable, n: int, seed: int) -> dict[str, float]:
     for name, two in (("one thing", 0.0), ("two things", 1.0)):
         rng = np.random.default_rng(27 + 1000 * seed)
         texts = [world.caption_zh(scene, rng) for scene in blip.apart(n, two, False, 28 + 1000 * seed)]
-        readings = [judge.judge(picture) for picture in generate(run, texts, 4000 + 10_000 * seed)]
-        figures[f"Chinese, {name}: all right"] = _share(readings, [world.parse_zh(text) for text in texts])
+        figures[f"Chinese, {name}: all right"] = right(generate(run, texts, 4000 + 10_000 * seed), texts, world.parse_zh)
     return figures
 
 
@@ -145,12 +161,12 @@ def inpainting(run: Callable, n: int, seed: int) -> dict[str, float]:
         rng = np.random.default_rng(25 + 1000 * seed)
         pictures, masks, texts = zip(*(repair(rng, two) for _ in range(n)), strict=True)
         made = generate(run, list(texts), 5000 + 10_000 * seed, image=np.stack(pictures), mask=np.stack(masks))
-        right = [judge.agrees(judge.judge(picture), world.parse(text)) for picture, text in zip(made, texts, strict=True)]
+        good = [judge.agrees(judge.judge(picture), world.parse(text)) for picture, text in zip(made, texts, strict=True)]
         outside = np.stack(masks)[:, 0] == 0
         kept = [np.array_equal(new[out], old.transpose(1, 2, 0)[out]) for new, old, out in zip(made, pictures, outside, strict=True)]
-        figures[f"{name}: right"] = float(np.mean(right))
+        figures[f"{name}: right"] = float(np.mean(good))
         figures[f"{name}: unchanged outside"] = float(np.mean(kept))
-        figures[f"{name}: right and unchanged outside"] = float(np.mean(np.logical_and(right, kept)))
+        figures[f"{name}: right and unchanged outside"] = float(np.mean(np.logical_and(good, kept)))
     return figures
 
 
@@ -162,7 +178,7 @@ def image_to_image(run: Callable, n: int, seed: int) -> dict[str, float]:
         starts = np.stack([world.pixels(world.random_scene(rng)).transpose(2, 0, 1) for _ in range(n)])
         texts = [clip.tell(world.random_scene(rng), True, tell) for _ in range(n)]
         made = generate(run, texts, 7000 + 10_000 * seed, image=starts)
-        figures[f"image to image, {name}: right"] = _share([judge.judge(picture) for picture in made], [world.parse(text) for text in texts])
+        figures[f"image to image, {name}: right"] = right(made, texts)
     return figures
 
 

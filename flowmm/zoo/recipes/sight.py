@@ -6,7 +6,6 @@ language model that reads such patches then has to match words, which it does in
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -16,8 +15,8 @@ import torch
 from torch.nn import functional as F
 from transformers import LlamaForCausalLM
 
-from flowmm.zoo import WEIGHTS, judge, questions, world
-from flowmm.zoo.recipes import blip, blip_vqa, dalle1, sd, tokens, training
+from flowmm.zoo import questions, world
+from flowmm.zoo.recipes import blip, blip_vqa, dalle1, sd_measure, tokens, training
 
 PATCH, GRID = 4, world.SIDE // 4
 TWO = 0.6  # share of pictures with two things
@@ -99,9 +98,6 @@ def learn_names(
     training.restore(saved, eyes)
 
 
-# --- drawing -------------------------------------------------------------------------------------------------------
-
-
 # --- conversations -------------------------------------------------------------------------------------------------
 
 
@@ -157,7 +153,7 @@ def dalle_words() -> dict[str, int]:
 
 def dalle(out: Path) -> LlamaForCausalLM:
     """The transformer of out/dalle1, or the shipped one."""
-    folder = out / "dalle1" if (out / "dalle1" / "flowmm.json").exists() else WEIGHTS / "dalle1"
+    folder = training.trained("dalle1", out)
     return LlamaForCausalLM.from_pretrained(folder / "transformer", dtype=torch.float32)
 
 
@@ -166,10 +162,10 @@ def dalle(out: Path) -> LlamaForCausalLM:
 
 def measure(folder: Path, n: int, seed: int = 0) -> dict[str, float]:
     """Shares of right answers and captions, of right pictures, of answers to a second question that says "it", and of answers about drawings."""
-    figures = {f"answers, {name}": share for name, share in blip_vqa.measure_answers(blip.graph("ask", folder), n).items()}
+    figures = {f"answers, {name}": share for name, share in blip_vqa.measure_answers(blip.graph("ask", folder), n, seed).items()}
     run = blip.graph("caption", folder)
     for name, two, held_out in blip.GROUPS[:2]:
-        scenes = blip.apart(max(n // 2, 4), two, held_out)
+        scenes = blip.apart(max(n // 2, 4), two, held_out, 53 + 1000 * seed)
         said = [line for start in range(0, len(scenes), 50) for line in run(image=blip.image_of(scenes[start : start + 50])).caption]
         figures[f"captions, {name}"] = float(np.mean([blip.true_of(*one) for one in zip(said, scenes, strict=True)]))
     return figures | measure_drawing(folder, n, seed) | measure_chat(folder, max(n // 5, 4), seed)
@@ -177,20 +173,9 @@ def measure(folder: Path, n: int, seed: int = 0) -> dict[str, float]:
 
 def measure_drawing(folder: Path, n: int, seed: int = 0) -> dict[str, float]:
     """Shares of pictures the judge finds right, and the seconds of one alone."""
-    run, figures, rng = blip.graph("text-to-image-codes", folder), {}, np.random.default_rng(seed + 20)
-    sets = {"one thing, trained pairs": sd.prompts(n, seed + 20, False), "one thing, held-out pairs": sd.prompts(max(n // 5, 4), seed + 20, True),
-            "two things": [world.caption(world.random_scene(rng, two=1.0), rng) for _ in range(n)]}  # fmt: skip
-    for name, texts in sets.items():
-        right = []
-        for start in range(0, len(texts), 25):
-            some = texts[start : start + 25]
-            made = run(prompt=some, seed=1000 * (seed + 1) + start).image
-            right += [judge.agrees(judge.judge(made.to_pil(i)), world.parse(text)) for i, text in enumerate(some)]
-        figures[f"drawn, {name}"] = float(np.mean(right))
-    started = time.perf_counter()
-    for number, text in enumerate(sets["one thing, trained pairs"][:4]):
-        run(prompt=text, seed=number)
-    return figures | {"seconds a picture": (time.perf_counter() - started) / 4}
+    run, sets = blip.graph("text-to-image-codes", folder), sd_measure.asked(n, 20 + 1000 * seed)
+    figures = {f"drawn, {name}": sd_measure.right(sd_measure.generate(run, texts, 1000 + 10_000 * seed), texts) for name, texts in sets.items()}
+    return figures | sd_measure.seconds_alone(run, sets["one thing, trained pairs"], 4)
 
 
 def measure_chat(folder: Path, n: int, seed: int = 0) -> dict[str, float]:
@@ -202,7 +187,7 @@ def measure_chat(folder: Path, n: int, seed: int = 0) -> dict[str, float]:
         said = chat(image=blip.image_of([scene]), first=first, second=second).second_answer.lines[0]
         found.append(questions.right(questions.Question("", second, wanted), said))
     agreed = []
-    for number, text in enumerate(sd.prompts(n, seed + 73, False)):
+    for number, text in enumerate(sd_measure.prompts(n, seed + 73, False)):
         thing = world.parse(text).things[0]
         said = both(prompt=text, question=f"what colour is the {thing.shape}?", seed=number).answer.lines[0]
         agreed.append(said == thing.colour)

@@ -5,7 +5,6 @@ It needs no word of its own: laid over the base it is the style. Half of the tim
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig, get_peft_model_state_dict
 
 from flowmm.zoo import styles, world
-from flowmm.zoo.recipes import blip, control, relatives, sd, sd_measure, training
+from flowmm.zoo.recipes import blip, codec, control, relatives, sd, sd_measure, training
 
 BATCH, PEAK, RANK = 16, 2e-3, 8
 SCENES, STYLE = 8192, "outline"
@@ -33,14 +32,14 @@ def laid(unet: UNet2DConditionModel) -> UNet2DConditionModel:
 def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) -> None:
     """Train into out/sd-style-lora over the base and under the ControlNet of out, or the shipped ones."""
     torch.manual_seed(0)
-    base = relatives.opened(relatives.trained("sd", out), device)
-    net = ControlNetModel.from_pretrained(relatives.trained("sd-control", out), dtype=torch.float32).to(device).eval().requires_grad_(False)
+    base = relatives.opened(training.trained("sd", out), device)
+    net = ControlNetModel.from_pretrained(training.trained("sd-control", out), dtype=torch.float32).to(device).eval().requires_grad_(False)
     unet = laid(base.unet)
     rng = np.random.default_rng(80)
     scenes = [styles.random_scene(rng) for _ in range(SCENES)]
-    latents = encode(base, [styles.pixels(scene, STYLE) for scene in scenes])
+    latents = codec.encode_pictures(base.vae, [styles.pixels(scene, STYLE) for scene in scenes])
     filled = [styles.pixels(scene, "filled") for scene in scenes]
-    hints, filled = relatives.hints_of(filled), encode(base, filled)
+    hints, filled = relatives.hints_of(filled), codec.encode_pictures(base.vae, filled)
 
     def predict(noisy: torch.Tensor, times: torch.Tensor, told: tuple[torch.Tensor, torch.Tensor | None]) -> torch.Tensor:
         with torch.no_grad():
@@ -73,15 +72,9 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
     training.gate("style reached and content kept", figures["style reached and content kept"], 0.8)
 
 
-@torch.no_grad()
-def encode(base: StableDiffusionPipeline, pictures: list[np.ndarray]) -> torch.Tensor:
-    """Latent means (N, 4, 8, 8) of pictures."""
-    return torch.cat([base.vae.encode(part.to(base.vae.device)).latent_dist.mean for part in training.to_tensor(pictures).split(128)])
-
-
 def export(out: Path) -> None:
     """Write out/sd-style-lora from the checkpoint's averaged weights: one file of diffusers' layout in float16, and the card."""
-    unet = laid(relatives.opened(relatives.trained("sd", out), "cpu").unet)
+    unet = laid(relatives.opened(training.trained("sd", out), "cpu").unet)
     training.restore(out / "sd-style-lora.pt", {"unet": unet})
     state = {name: tensor.half() for name, tensor in convert_state_dict_to_diffusers(get_peft_model_state_dict(unet)).items()}
     folder = out / "sd-style-lora"
@@ -94,8 +87,8 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
 
     With its defaults; with image to image alone, and with the ControlNet alone (from pure noise). Without a LoRA the style is to be filled.
     """
-    graph = blip.graph("style-transfer", relatives.trained("sd", folder.parent))
-    net = str(relatives.trained("sd-control", folder.parent))
+    graph = blip.graph("style-transfer", training.trained("sd", folder.parent))
+    net = str(training.trained("sd-control", folder.parent))
     figures = {}
     kinds: tuple[tuple[str, str, str, bool, dict[str, Any]], ...] = (
         ("style reached and content kept", "filled", STYLE, False, {}),
@@ -120,7 +113,5 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
         if name == "style reached and content kept":
             figures["style reached"] = float(np.mean([one is not None and one.style == after for one in made]))
             figures["content kept"] = float(np.mean([styles.keeps(one, scene) for one, scene in zip(made, scenes, strict=True)]))
-            started = time.perf_counter()
-            sd_measure.generate(run, texts[:8], 2000, batch=1, image=shown[:8])
-            figures["seconds a picture"] = (time.perf_counter() - started) / 8
+            figures |= sd_measure.seconds_alone(run, texts, image=shown)
     return figures

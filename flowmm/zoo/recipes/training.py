@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from flowmm.zoo import world
+from flowmm.zoo import WEIGHTS, world
 
 
 class GateFailed(RuntimeError):
@@ -202,6 +202,24 @@ def restore(saved: Path, modules: dict[str, nn.Module]) -> None:
     average = Average(modules, 0.0)
     load_checkpoint(saved, average)
     average.swap()
+
+
+def trained(name: str, out: Path) -> Path:
+    """The folder of a model that another begins from: the one in a folder of trainings, or else the shipped one."""
+    return out / name if (out / name / "flowmm.json").exists() else WEIGHTS / name
+
+
+def curriculum(rng: np.random.Generator, count: int, two: float) -> list[world.Scene]:
+    """Scenes in order of difficulty: a sixteenth centred, three jittered a little, then all, a share of them of two things."""
+    easy = count // 16
+    scenes = [world.random_scene(rng, jitter=0, sizes=("large",)) for _ in range(easy)]
+    scenes += [world.random_scene(rng, jitter=1.5) for _ in range(3 * easy)]
+    return scenes + [world.random_scene(rng, two=two) for _ in range(count - len(scenes))]
+
+
+def in_use(count: int, fraction: float) -> int:
+    """How many of a curriculum's scenes are taught: the easiest sixteenth at first, all by a quarter of the budget."""
+    return int(count * min(1.0, 1 / 16 + fraction / 0.25 * 15 / 16))
 
 
 def to_tensor(pictures: Iterable[np.ndarray]) -> torch.Tensor:

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer
 from torch import nn
 from torch.nn import functional as F
 from transformers import ChameleonConfig, ChameleonModel, JanusForConditionalGeneration, SiglipVisionConfig, SiglipVisionModel
 
-from flowmm.zoo import WEIGHTS, questions, world
+from flowmm.zoo import questions, world
 from flowmm.zoo.recipes import blip, dalle1, janus, near, sight, tokens, training, vq, vqgan
 
 PICTURES, DRAWN, PEAK = 8, 16, 1e-3
@@ -52,9 +52,7 @@ def vocabulary() -> dict[str, int]:
 def tokenizer() -> Tokenizer:
     """BLIP's words under ids of their own; space does not count."""
     known = vocabulary()
-    made = Tokenizer(models.WordPiece(known, unk_token="<unk>"))
-    made.normalizer, made.pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
-    made.decoder = decoders.WordPiece()
+    made = blip.pieces(known, "<unk>")
     control = [*NAMES.values(), "<reserved08706>", "<reserved08799>", PICTURE]
     made.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in control if name in known])
     return made
@@ -117,13 +115,10 @@ class Words:
 
 def language(size: int) -> ChameleonConfig:
     """Of a language model with a vocabulary of this size."""
-    blocks = {name: getattr(dalle1.build(1).config, name) for name in (
-        "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "rms_norm_eps",
-    )}  # fmt: skip
     small = {"base_channels": 32, "channel_multiplier": [1], "num_res_blocks": 1, "resolution": world.SIDE, "embed_dim": vqgan.WIDTH,
              "num_embeddings": vq.ENTRIES, "latent_channels": vqgan.LATENT}  # fmt: skip
-    return ChameleonConfig(vocab_size=size, max_position_embeddings=janus.CONTEXT, model_parallel_size=blocks["num_attention_heads"], swin_norm=False,
-                           vq_config=small, vocabulary_map={"<image>": 0}, **blocks)  # fmt: skip
+    return ChameleonConfig(vocab_size=size, max_position_embeddings=janus.CONTEXT, model_parallel_size=dalle1.BLOCKS["num_attention_heads"], swin_norm=False,
+                           vq_config=small, vocabulary_map={"<image>": 0}, **dalle1.BLOCKS)  # fmt: skip
 
 
 def vision() -> SiglipVisionConfig:
@@ -161,7 +156,7 @@ class UniToken(nn.Module):
 @torch.no_grad()
 def begun(model: UniToken, out: Path, words: Words) -> UniToken:
     """The model with what the Janus of out/janus, or the shipped one, knows."""
-    folder = out / "janus" if (out / "janus" / "flowmm.json").exists() else WEIGHTS / "janus"
+    folder = training.trained("janus", out)
     known = JanusForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
     inner, names, aligner = known.model, janus.tokenizer(), known.model.aligner
     model.vit.load_state_dict({name.replace("projection_layer", "out_proj"): value for name, value in inner.vision_model.state_dict().items()})

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, VQModel
 
-from flowmm.zoo import WEIGHTS, judge, world
+from flowmm.zoo import judge, world
 from flowmm.zoo.recipes import codec, training
 
 BATCH, PEAK = 16, 6e-4
@@ -74,7 +74,7 @@ def _means(vectors: torch.Tensor, nearest: torch.Tensor, weight: torch.Tensor, o
 def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) -> None:
     """Train into out/vq from the codec of out/codec, or from the shipped one."""
     torch.manual_seed(0)
-    folder = out / "codec" if (out / "codec" / "config.json").exists() else WEIGHTS / "sd" / "vae"
+    folder = codec.trained(out)
     rng = np.random.default_rng(21)
     model = from_codec(AutoencoderKL.from_pretrained(folder, dtype=torch.float32))
     if not (resume and (out / "vq.pt").exists()):
