@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from transformers import AutoProcessor, Blip2ForConditionalGeneration, BlipForConditionalGeneration, BlipForImageTextRetrieval, BlipForQuestionAnswering
+from untrained import scenes
 
 from flowmm.zoo import questions, world
 from flowmm.zoo.recipes import blip, blip2, blip_match, blip_vqa, near, training
@@ -29,9 +30,6 @@ def folder(tmp_path_factory):
     return made
 
 
-def scenes(n, seed=0, two=0.5):
-    rng = np.random.default_rng(seed)
-    return [world.random_scene(rng, two=two) for _ in range(n)], rng
 
 
 # --- words ---------------------------------------------------------------------------------------------------------

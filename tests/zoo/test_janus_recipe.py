@@ -1,23 +1,18 @@
 """Janus' recipe: what is taught is what graphs ask and the library computes, and its folder runs in the saved graphs."""
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from transformers import JanusForConditionalGeneration, JanusProcessor
 from transformers.models.llama.modeling_llama import LlamaForCausalLM
+from untrained import before_janus, scenes
 
 from flowmm.zoo import judge, questions, world
 from flowmm.zoo.recipes import blip, dalle1, janus, sight, tokens, training, vq, vqgan
 
 FROZEN_IDS = [60, 150, 119, 68]  # another id for a word would turn a shipped model's words about
 WRONG = dict.fromkeys(questions.KINDS, 0.5)
-
-
-def scenes(n, seed=0, two=0.5):
-    rng = np.random.default_rng(seed)
-    return [world.random_scene(rng, two=two) for _ in range(n)], rng
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +25,7 @@ def begun(tmp_path_factory):
     """A folder of trainings as it is after DALL-E 1's and the VQGAN's, both untrained."""
     torch.manual_seed(3)
     out = tmp_path_factory.mktemp("zoo")
-    vq.build().save_pretrained(out / "vq")
-    dalle1.build(len(tokens.build())).save_pretrained(out / "dalle1" / "transformer")
-    training.write_card(out / "dalle1", about="untrained")
-    book = vqgan.build()
-    book.quantize.embedding.weight.copy_(vqgan.lifted(vqgan.small_book(out).quantize.embedding.weight))
-    training.ship(book, out / "vqgan")
+    before_janus(out)
     return out
 
 

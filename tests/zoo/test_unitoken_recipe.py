@@ -1,11 +1,11 @@
 """UniToken's recipe: what is taught is what graphs ask and the loaded network computes, and its folder runs in the saved graphs."""
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from transformers import JanusForConditionalGeneration, PreTrainedTokenizerFast
+from untrained import before_janus, scenes
 
 from flowmm.models.residency import Residency
 from flowmm.models.source import open_source
@@ -17,11 +17,6 @@ from flowmm.zoo.recipes import blip, dalle1, janus, sight, tokens, training, uni
 
 WRONG = dict.fromkeys(questions.KINDS, 0.5)
 FROZEN_IDS = [16435, 16533, 16498, 16444]  # another id for a word would turn a shipped model's words about
-
-
-def scenes(n, seed=0, two=0.5):
-    rng = np.random.default_rng(seed)
-    return [world.random_scene(rng, two=two) for _ in range(n)], rng
 
 
 def checkpoint(path, modules):
@@ -39,12 +34,7 @@ def out(tmp_path_factory):
     """A folder of trainings as it is after Janus', all untrained."""
     torch.manual_seed(3)
     out = tmp_path_factory.mktemp("zoo")
-    vq.build().save_pretrained(out / "vq")
-    book = vqgan.build()
-    book.quantize.embedding.weight.copy_(vqgan.lifted(vqgan.small_book(out).quantize.embedding.weight))
-    training.ship(book, out / "vqgan")
-    dalle1.build(len(tokens.build())).save_pretrained(out / "dalle1" / "transformer")
-    training.write_card(out / "dalle1", about="untrained")
+    before_janus(out)
     for name, modules in zip(("janus-eyes.pt", "janus.pt"), janus.parts(janus.begun(janus.build(), out)), strict=True):
         checkpoint(out / name, modules)
     janus.export(out)
