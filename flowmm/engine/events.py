@@ -11,14 +11,16 @@ from ..sockets import Text
 
 Kind = Literal["planned", "running", "progress", "preview", "finished", "note", "done", "failed", "cancelled"]
 INTERVAL = 0.05  # seconds between two events of one sort
+NOTEWORTHY = 0.001  # seconds: nodes that took less are not timed
 SPARED = 9  # previews take at most a tenth of a node's time: so many times as long as one took, none is made
 
 
 @dataclass(slots=True)
 class Event:
     """planned: `total` more nodes must be computed. running: a node that takes a while began. progress: `step` of `steps`, `eta`
-    seconds left. preview: `image`, or the `text` written so far. finished: `nodes` got their values since the last such event, `cached` of them from
-    the cache. note: `text` worth reading. done, failed, cancelled: the last event of a run."""
+    seconds left. preview: `image`, or the `text` written so far. finished: `nodes` got their values since the last such event, those of `cached` from
+    the cache; `took` has the seconds of those that took a millisecond or more. note: `text` worth reading. done, failed, cancelled: the last event
+    of a run."""
 
     kind: Kind
     node: str = ""
@@ -27,7 +29,8 @@ class Event:
     eta: float | None = None
     total: int = 0
     nodes: list[str] = field(default_factory=list)
-    cached: int = 0
+    cached: list[str] = field(default_factory=list)
+    took: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     image: Any = None
     text: str = ""
@@ -44,7 +47,8 @@ class Reporter:
         self._last: dict[str, float] = {}
         self._spared: dict[str, float] = {}
         self._finished: list[str] = []
-        self._cached = 0
+        self._cached: list[str] = []
+        self._took: dict[str, float] = {}
         self._flushed = 0.0
 
     def send(self, kind: Kind, **data: Any) -> None:
@@ -70,15 +74,18 @@ class Reporter:
             self._spared[node] = made_at + SPARED * (made_at - now)
             self.send("preview", node=node, **({"text": str(made)} if isinstance(made, Text) else {"image": made}))
 
-    def finished(self, node: str, cached: bool) -> None:
+    def finished(self, node: str, cached: bool = False, seconds: float = 0.0) -> None:
         self._finished.append(node)
-        self._cached += cached
+        if cached:
+            self._cached.append(node)
+        elif seconds >= NOTEWORTHY:
+            self._took[node] = seconds
         now = time.monotonic()
         if now - self._flushed > INTERVAL:
             self.flush(now)
 
     def flush(self, now: float = 0.0) -> None:
         if self._finished:
-            self.send("finished", nodes=self._finished, cached=self._cached)
-            self._finished, self._cached = [], 0
+            self.send("finished", nodes=self._finished, cached=self._cached, took=self._took)
+            self._finished, self._cached, self._took = [], [], {}
         self._flushed = now

@@ -161,7 +161,7 @@ class Run:
                 if entry is not None:
                     values[i], state[i] = entry, HAVE
                     if self.listening:
-                        self.report.finished(self.program.names[i], True)
+                        self.report.finished(self.program.names[i], cached=True)
                     continue
                 first = self.by_key.setdefault(key, i)
                 if first != i:
@@ -430,13 +430,13 @@ class Run:
                 ingredients = program.ingredients(i, self.identities, self.digests, self.given)
                 stored = list(outputs) if self.worker.remote else outputs  # a list says that they are encoded
                 self.disk.put(self.identities[i], stored, seconds, program.specs[i].op, ingredients)
-        self._have(i, outputs)
+        self._have(i, outputs, seconds)
         self._done_with(program.producers[i])
 
-    def _have(self, i: int, outputs: tuple) -> None:
+    def _have(self, i: int, outputs: tuple, seconds: float = 0.0) -> None:
         self.values[i], self.state[i] = outputs, HAVE
         if self.listening:
-            self.report.finished(self.program.names[i], False)
+            self.report.finished(self.program.names[i], seconds=seconds)
         self._notify(i)
 
     def _notify(self, i: int) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..catalog import Node, NodeSpec
 from ..catalog.spec import BUILDING
 from ..collector import without_gc
-from ..graph.check import UNSET, Checked, check, input_value
+from ..graph.check import UNSET, Checked, Untrusted, check, input_value
 from ..graph.coerce import Folder
 from ..graph.document import Document, InputDoc, NodeDoc, OutputDoc, is_name, save, words
 from ..graph.problems import GraphError, Problem
@@ -37,12 +37,17 @@ class Graph:
     """A graph of typed nodes: call it with its inputs by name.
 
     document: the saved form. path: the file it came from; relative paths inside the graph resolve against its folder,
-    and may not leave it. A graph built in code is its author's own: its paths are trusted.
+    and may not leave it, except into `roots`. A graph built in code is its author's own: its paths are trusted.
+    trusting: whether paths given as inputs may lead anywhere; a server's may not.
     """
 
-    def __init__(self, document: Document | None = None, *, title: str = "", path: Path | None = None, original: bytes | None = None):
+    def __init__(
+        self, document: Document | None = None, *, title: str = "", path: Path | None = None, original: bytes | None = None,
+        roots: tuple[Path, ...] = (), trusting: bool = True,
+    ):  # fmt: skip
         self.document = document if document is not None else Document(flowmm=1, **({"title": title} if title else {}))
         self.path = path
+        self.roots, self.trusting = roots, trusting
         self._own = document is None
         self._original = original
         self._wiring: Wiring | None = None
@@ -87,13 +92,14 @@ class Graph:
     def folder(self) -> Folder | None:
         """Where paths inside the graph lead; None: anywhere."""
         if self.path is not None:
-            return Folder(self.path.resolve().parent)
+            return Folder(self.path.resolve().parent, self.roots)
         return None if self._own else Folder(Path.cwd())
 
     def check(self, /, **inputs: Any) -> Checked:
         """Type every wire, with these inputs where given; reads config files, never weights."""
-        checked = check(self.wiring, self.folder, inputs)
-        problems, _ = check_inputs(self.wiring, inputs, self.folder, self.inputs)
+        given = self._given(inputs)
+        checked = check(self.wiring, self.folder, given)
+        problems, _ = check_inputs(self.wiring, given, self.folder, self.inputs)
         checked.problems += self._input_problems + problems
         return checked
 
@@ -215,6 +221,7 @@ class Graph:
         """The checked program for these inputs; checked again only when an input that decides spaces changes."""
         from ..engine.program import Program
 
+        inputs = self._given(inputs)
         problems, given = check_inputs(self.wiring, inputs, self.folder, self.inputs)
         sources = tuple(repr(input_value(self.wiring, name, inputs)[0]) for name in self._deciding())
         program = self._programs.get((numeric, sources))
@@ -227,6 +234,9 @@ class Graph:
                 self._programs.pop(next(iter(self._programs)))
             program = self._programs[numeric, sources] = Program(checked, numeric)
         return program, given
+
+    def _given(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        return inputs if self.trusting else Untrusted(inputs)
 
     def _deciding(self) -> list[str]:
         """The inputs whose values decide types: those of loaders' rules for spaces, and those for type variables."""
@@ -245,7 +255,7 @@ class Graph:
         inputs = dict(self.document.inputs)
         for name, value in defaults.items():
             inputs[name] = InputDoc.model_validate(inputs[name].model_dump(exclude_unset=True) | {"default": value})
-        return Graph(self.document.model_copy(update={"inputs": inputs}), path=self.path)
+        return Graph(self.document.model_copy(update={"inputs": inputs}), path=self.path, roots=self.roots, trusting=self.trusting)
 
     def __enter__(self) -> Graph:
         self._building = BUILDING.set(self)

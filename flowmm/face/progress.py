@@ -62,7 +62,7 @@ class _Counter:
         if event.kind == "planned":
             self.total += event.total
         elif event.kind == "finished":
-            self.done += len(event.nodes) - event.cached
+            self.done += len(event.nodes) - len(event.cached)
             for node in event.nodes:
                 self.finished(node)
         elif event.kind == "progress":

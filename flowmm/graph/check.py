@@ -95,7 +95,7 @@ def check(wiring: Wiring, folder: Folder | None = None, given: Mapping[str, Any]
                     if pair not in fits:
                         fits[pair] = Bindings().fit(came, port.type)
                     if fits[pair] is not None:
-                        checked.problems.append(_mismatch(checked, i, port, wire, fits[pair]))
+                        checked.problems.append(mismatch(checked, i, port, wire, fits[pair]))
             else:
                 _check_wire(checked, i, port, wire, folder, given)
         if spec.spaces is not None:
@@ -135,7 +135,7 @@ def _check_wire(checked: Checked, i: int, port: Port, wire: Wire, folder: Folder
             target = checked.inputs[i][port.name] if i in checked.inputs else port.type
             conflict = checked.bindings.fit(came, target, (wire, i, port.name))
             if conflict is not None:
-                checked.problems.append(_mismatch(checked, i, port, wire, conflict))
+                checked.problems.append(mismatch(checked, i, port, wire, conflict))
     elif type(wire) is Many:
         _check_list(checked, i, port, wire, checked.inputs[i][port.name] if i in checked.inputs else port.type, folder)
 
@@ -163,7 +163,7 @@ def _check_list(checked: Checked, i: int, port: Port, wire: Many, target: Type, 
             came = _source_type(checked, leaf)
             conflict = checked.bindings.fit(came, item.type, (leaf, i, port.name)) if came is not None else None
             if conflict is not None:
-                checked.problems.append(_mismatch(checked, i, port, leaf, conflict))
+                checked.problems.append(mismatch(checked, i, port, leaf, conflict))
 
 
 def _check_variable_list(checked: Checked, i: int, port: Port, wire: Many, target: Var, folder: Folder | None) -> None:
@@ -178,7 +178,7 @@ def _check_variable_list(checked: Checked, i: int, port: Port, wire: Many, targe
             came = _source_type(checked, leaf)
             conflict = checked.bindings.fit(came, item, (leaf, i, port.name)) if came is not None else None
             if conflict is not None:
-                checked.problems.append(_mismatch(checked, i, port, leaf, conflict))
+                checked.problems.append(mismatch(checked, i, port, leaf, conflict))
     made = ListOf(item)
     if checked.bindings.fit(made, target):
         _no_join(checked, i, port, a(checked.bindings.resolve(made)), target)
@@ -209,7 +209,7 @@ def _source_type(checked: Checked, link: Link) -> Type | None:
     return spec.outputs[link.output].type if spec else None
 
 
-def _mismatch(checked: Checked, i: int, port: Port, link: Link, conflict: Conflict) -> Problem:
+def mismatch(checked: Checked, i: int, port: Port, link: Link, conflict: Conflict) -> Problem:
     """One plain sentence; where a variable was bound before, both ports that spoke of it."""
     names, resolve = checked.wiring.names, checked.bindings.resolve
     source = f"{names[link.producer]}.{link.output}"
@@ -298,10 +298,14 @@ def plain_values(checked: Checked, i: int, given: Mapping[str, Any], folder: Fol
     return values
 
 
+class Untrusted(dict):
+    """Inputs that came from afar: paths in them are held to the graph's folder, like those of the graph itself."""
+
+
 def input_value(wiring: Wiring, name: str, given: Mapping[str, Any]) -> tuple[Any, bool]:
-    """A graph input's value, and whether a person gave it (then its paths are trusted)."""
+    """A graph input's value, and whether a person gave it here (then its paths are trusted)."""
     if name in given:
-        return given[name], True
+        return given[name], not isinstance(given, Untrusted)
     declared = wiring.document.inputs[name]
     return (declared.default, False) if "default" in declared.model_fields_set else (UNSET, False)
 

@@ -96,13 +96,13 @@ def schema() -> dict[str, Any]:
 
 def read(text: str | bytes, name: str = "the graph") -> Document:
     """A Document from JSON text. Raises Unreadable with every reason found."""
-    if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise _unreadable("not-json", f"{name} is not UTF-8 text (byte {error.start})", "Save it as UTF-8 JSON.") from None
     with without_gc():
-        raw = _parse(text, name)
+        return of(parse(text, name), name)
+
+
+def of(raw: Any, name: str = "the graph") -> Document:
+    """A Document from parsed JSON. Raises Unreadable with every reason found."""
+    with without_gc():
         if not isinstance(raw, dict):
             raise _unreadable("not-a-graph", f"{name} holds a JSON {_json_kind(raw)}, not a graph", "A graph is an object with `nodes`.")
         if "flowmm" not in raw:
@@ -167,7 +167,14 @@ def is_name(name: str) -> bool:
     return name.isidentifier() and not keyword.iskeyword(name)
 
 
-def _parse(text: str, name: str) -> Any:
+def parse(text: str | bytes, name: str) -> Any:
+    """Strict JSON: UTF-8, no key twice, no NaN. Raises Unreadable."""
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise _unreadable("not-json", f"{name} is not UTF-8 text (byte {error.start})", "Save it as UTF-8 JSON.") from None
+
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(items)
         if len(made) != len(items):

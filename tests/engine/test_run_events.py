@@ -93,7 +93,7 @@ def test_events_are_deltas_and_few(runtime):
 def test_hits_are_counted_as_cached(runtime):
     events_of(stepping(1), runtime)
     (finished,) = [e for e in events_of(stepping(1), runtime) if e.kind == "finished"]
-    assert (finished.nodes, finished.cached) == (["add"], 1)
+    assert (finished.nodes, finished.cached) == (["add"], ["add"])
 
 
 def test_notes_come_before_the_end(runtime):
@@ -158,3 +158,16 @@ def test_waiting_threads_do_not_spin_for_long_unless_a_person_says_otherwise(mon
     monkeypatch.delenv("OMP_WAIT_POLICY")
     calm_threads()
     assert os.environ["GOMP_SPINCOUNT"] == "2000"
+
+
+def test_nodes_that_took_a_while_are_timed_and_others_are_not():
+    sent = []
+    reporter = Reporter(sent.append)
+    reporter.finished("quick", seconds=0.0001)
+    reporter.finished("slow", seconds=0.25)
+    reporter.finished("known", cached=True)
+    reporter.flush()
+    took = {}
+    for event in sent:
+        took |= event.took
+    assert took == {"slow": 0.25}
