@@ -152,27 +152,24 @@ class Graph:
 
     def peek(self, edge: str, /, **inputs: Any) -> Any:
         """The value on any edge, named "node.output"; runs only what it needs."""
-        node, _, output = edge.partition(".")
-        index = self.wiring.index.get(node)
-        spec = self.wiring.specs[index] if index is not None else None
-        if spec is None or output not in spec.outputs:
-            known = ", ".join(f"{node}.{name}" for name in spec.outputs) if spec else ", ".join(self.wiring.names)
-            raise GraphError([Problem("no-such-edge", f"there is no `{edge}` in this graph", fix=f"There is {known}.")])
-        run, _ = self.prepare(inputs, targets={edge: Link(index, output)})
+        run, _ = self.prepare(inputs, only=[edge])
         return run.execute()[edge]
 
     def prepare(
-        self, inputs: Mapping[str, Any], *, only: list[str] | None = None, targets: dict[str, Link] | None = None,
-        device: str | None = None, runtime: Runtime | None = None, listener: Callable[[Event], None] | None = None, priority: int = 0,
+        self, inputs: Mapping[str, Any], *, only: list[str] | None = None, device: str | None = None, runtime: Runtime | None = None,
+        listener: Callable[[Event], None] | None = None, priority: int = 0,
     ) -> tuple[Run, Callable[[dict[str, Any]], Result]]:  # fmt: skip
-        """A run that is checked and ready to execute, and what makes a Result of its values. Raises GraphError."""
+        """A run that is checked and ready to execute, and what makes a Result of its values. Raises GraphError.
+
+        only: the outputs wanted, by name; or edges, as "node.output".
+        """
         from ..engine.run import Run
         from ..engine.runtime import default_runtime
         from .result import Result
 
         runtime = runtime or default_runtime(device or "auto")
         with without_gc():
-            targets = targets if targets is not None else self._targets(only)
+            targets = self._targets(only)
             needed = self.wiring.ancestors([link.producer for link in targets.values()])
             program, given = self._program(runtime.numeric, inputs, needed)
         run = Run(runtime, program, given, targets, listener, priority)
@@ -209,13 +206,23 @@ class Graph:
     def _targets(self, only: list[str] | None) -> dict[str, Link]:
         outputs = self.wiring.outputs
         if only is not None:
-            for name in only:
-                if name not in self.document.outputs:
+            found = {name: self._edge(name) if "." in name else outputs.get(name) for name in only}
+            for name in found:
+                if "." not in name and name not in self.document.outputs:
                     raise GraphError([Problem("no-such-output", f"the graph has no output `{name}`", fix=f"It has {', '.join(self.document.outputs)}.")])
-            return {name: outputs[name] for name in only if name in outputs}
+            return {name: link for name, link in found.items() if link is not None}
         if not self.document.outputs:
             raise GraphError([Problem("no-outputs", "the graph has no outputs, so there is nothing to run for", fix="Add one to `outputs`.")])
         return outputs
+
+    def _edge(self, edge: str) -> Link:
+        node, _, output = edge.partition(".")
+        index = self.wiring.index.get(node)
+        spec = self.wiring.specs[index] if index is not None else None
+        if spec is None or output not in spec.outputs:
+            known = ", ".join(f"{node}.{name}" for name in spec.outputs) if spec else ", ".join(self.wiring.names)
+            raise GraphError([Problem("no-such-edge", f"there is no `{edge}` in this graph", fix=f"There is {known}.")])
+        return Link(index, output)
 
     def _program(self, numeric: str, inputs: Mapping[str, Any], needed: set[int]) -> tuple[Program, dict]:
         """The checked program for these inputs; checked again only when an input that decides spaces changes."""

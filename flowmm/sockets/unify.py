@@ -171,6 +171,14 @@ class Bindings:
             return None if item is None else ListOf(item)
         return None
 
+    def conflict(self, source: Type, target: Type) -> Conflict | None:
+        """What fit would say; nothing of it stays."""
+        mark, warned = len(self.trail), len(self.warnings)
+        found = self.fit(source, target)
+        self._undo(mark)
+        del self.warnings[warned:]
+        return found
+
     def _try(self, attempt: Callable[[], Conflict | None]) -> Conflict | None:
         """The attempt's conflict, and then nothing of what it bound or warned about stays."""
         mark, warned = len(self.trail), len(self.warnings)

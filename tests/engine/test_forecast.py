@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from flowmm import Graph, Runtime
 from flowmm.engine.forecast import forecast
-from flowmm.graph.wiring import Link
 
 
 def foreseen(graph, runtime, **inputs):
@@ -70,7 +69,7 @@ def test_what_is_foreseen_is_what_happens(edges, kept, x):
         g.output(out=wires[-1])
     for i in kept:
         if i < len(edges):
-            run, _ = g.prepare({"x": x}, runtime=runtime, targets={"one": Link(i, "value")})
+            run, _ = g.prepare({"x": x}, runtime=runtime, only=[f"n{i}.value"])
             run.execute()
     found = foreseen(g, runtime, x=x)
     done = []

@@ -88,10 +88,7 @@ def pipeline(folder):
 def peek(name, inputs, runtime, *edges):
     """Values on edges, named "node.output", of a saved graph run in a runtime of one's own."""
     import flowmm
-    from flowmm.graph.wiring import Link
 
-    graph = flowmm.load(name)
-    targets = {edge: Link(graph.wiring.index[edge.split(".")[0]], edge.split(".")[1]) for edge in edges}
-    run, _ = graph.prepare(inputs, targets=targets, runtime=runtime)
+    run, _ = flowmm.load(name).prepare(inputs, only=list(edges), runtime=runtime)
     found = run.execute()
     return [found[edge] for edge in edges]
