@@ -44,14 +44,23 @@ class Encoded:
         """Bytes of header and buffers together."""
         return len(self.header) + sum(memoryview(buffer).nbytes for buffer in self.buffers)
 
-    def decode(self) -> Any:
-        """The value; its arrays and tensors are views onto the buffers. Raises Undecodable."""
+    def tree(self) -> Any:
+        """The header as it was written: what the value is made of, without its buffers. Raises Undecodable."""
         try:
             version, tree = msgpack.unpackb(self.header, unicode_errors="surrogatepass")
         except (ValueError, TypeError, msgpack.UnpackException) as error:
             raise Undecodable(f"no value of this codec: {error}") from None
         if version != VERSION:
             raise Undecodable(f"written by codec {version}; this is codec {VERSION}")
+        return tree
+
+    def digest(self) -> bytes:
+        """keys.digest of the value, without making its tensors: no torch is needed. Raises Undecodable."""
+        return keys.h(_content(self.tree(), self.buffers))
+
+    def decode(self) -> Any:
+        """The value; its arrays and tensors are views onto the buffers. Raises Undecodable."""
+        tree = self.tree()
         try:
             return _value(tree, self.buffers)
         except Undecodable:
@@ -230,6 +239,24 @@ def _sockets() -> dict[str, type]:
 @functools.cache
 def _fields(cls: type) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(cls))
+
+
+def _content(tree: Any, buffers: list[Any]) -> bytes:
+    """keys.canonical of the value a tree stands for."""
+    tag = tree[0] if type(tree) is list else None
+    if tag == TENSOR:
+        _, dtype, shape, index = tree
+        return keys.tensor_record(b"m", dtype, tuple(shape), buffers[index])
+    if tag in (TUPLE, LIST):
+        return keys.record(b"t" if tag == TUPLE else b"l", b"".join([_content(item, buffers) for item in tree[1:]]))
+    if tag == DICT:
+        parts = [_content(part, buffers) for part in tree[1:]]
+        return keys.record(b"d", b"".join(sorted(k + v for k, v in zip(parts[::2], parts[1::2]))))
+    if tag != SOCKET:
+        return keys.canonical(_value(tree, buffers))
+    _, name, version, *fields = tree
+    local = getattr(_sockets().get(name), "local", ())
+    return keys.socket_record(name, version, [(field, _content(part, buffers)) for field, part in zip(fields[::2], fields[1::2]) if field not in local])
 
 
 FIXED_SIZES = {int: 32, float: 24, bool: 0, type(None): 0}

@@ -32,11 +32,11 @@ def digest(value: Any) -> bytes:
     Takes None, bool, int, float, str, bytes, Path, tuples, lists, dicts, numpy arrays, torch tensors and Values.
     Raises TypeError for anything else: what cannot be told apart must not be cached.
     """
-    return h(_canonical(value))
+    return h(canonical(value))
 
 
-def _canonical(value: Any) -> bytes:
-    """The record of a value. Depth is bounded by the document's own limit, so recursion is safe."""
+def canonical(value: Any) -> bytes:
+    """The record of a value; raises as digest does. Depth is bounded by the document's own limit, so recursion is safe."""
     kind = type(value)
     if kind is str:
         return record(b"s", value.encode("utf-8", "surrogatepass"))
@@ -50,9 +50,9 @@ def _canonical(value: Any) -> bytes:
         return b"N"
     if kind is tuple or kind is list:
         # A list read from JSON and the tuple a node returns are different values.
-        return record(b"t" if kind is tuple else b"l", b"".join(map(_canonical, value)))
+        return record(b"t" if kind is tuple else b"l", b"".join(map(canonical, value)))
     if kind is dict:
-        items = sorted(_canonical(k) + _canonical(v) for k, v in value.items())
+        items = sorted(canonical(k) + canonical(v) for k, v in value.items())
         return record(b"d", b"".join(items))
     if kind is bytes:
         return record(b"b", value)
@@ -70,13 +70,14 @@ def _canonical(value: Any) -> bytes:
 
 def _socket(value: Any) -> bytes:
     local = getattr(value, "local", ())
-    fields = [
-        record(b"a", field.name.encode()) + _canonical(getattr(value, field.name))
-        for field in dataclasses.fields(value)
-        if field.name not in local
-    ]
-    head = record(b"c", value.socket_name.encode()) + record(b"i", b"%d" % value.version)
-    return record(b"v", head + b"".join(fields))
+    fields = [(field.name, canonical(getattr(value, field.name))) for field in dataclasses.fields(value) if field.name not in local]
+    return socket_record(value.socket_name, value.version, fields)
+
+
+def socket_record(socket_name: str, version: int, fields: list[tuple[str, bytes]]) -> bytes:
+    """A socket's value, of the records of its fields."""
+    head = record(b"c", socket_name.encode()) + record(b"i", b"%d" % version)
+    return record(b"v", head + b"".join([record(b"a", name.encode()) + content for name, content in fields]))
 
 
 def _array(value: Any) -> bytes:
@@ -87,12 +88,12 @@ def _array(value: Any) -> bytes:
     tag = b"g" if isinstance(value, numpy.generic) else b"n"
     dtype = array.dtype
     name = str(dtype) if dtype.names is None else repr(numpy.lib.format.dtype_to_descr(dtype))
-    return _tensor_record(tag, name, array.shape, array_bytes(array))
+    return tensor_record(tag, name, array.shape, array_bytes(array))
 
 
 def _tensor(value: Any) -> bytes:
     tensor = plain_tensor(value)
-    return _tensor_record(b"m", str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), tensor_bytes(tensor))
+    return tensor_record(b"m", str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), tensor_bytes(tensor))
 
 
 def plain_array(value: Any) -> Any:
@@ -154,7 +155,7 @@ def tensor_bytes(tensor: Any) -> Any:
     return tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8).numpy().data
 
 
-def _tensor_record(tag: bytes, dtype: str, shape: tuple[int, ...], data: Any) -> bytes:
+def tensor_record(tag: bytes, dtype: str, shape: tuple[int, ...], data: Any) -> bytes:
     head = record(b"a", dtype.encode()) + record(b"a", ",".join(map(str, shape)).encode())
     return record(tag, head + blake2b(data, digest_size=SIZE).digest())
 

@@ -88,13 +88,19 @@ def name_of(folder: Path, key: bytes) -> Path:
     return folder / name[:2] / name
 
 
-def write(path: Path, pieces: list[Any]) -> None:
-    """Write under a temporary name in the same folder, then rename. Raises OSError, leaving nothing behind."""
+def write(path: Path, pieces: list[Any], sync: bool = False) -> None:
+    """Write under a temporary name in the same folder, then rename. Raises OSError, leaving nothing behind.
+
+    sync: have the content on the disk before it gets its name, so that a power cut cannot leave the name alone.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}-{next(_counter)}.tmp")
     try:
         with open(temporary, "xb") as file:
             file.writelines(pieces)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

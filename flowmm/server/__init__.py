@@ -1,0 +1,1 @@
+"""The server: runs, graphs, files and events over HTTP, one socket and forms; never imports torch."""
