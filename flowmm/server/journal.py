@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..store.index import is_damage
 from ..store.objects import Damaged
-from .journal_file import ENDED, STATES, TABLES, JournalError, JournalTaken, connect, opened, sync_folder, take, unpacked
+from .journal_file import ENDED, LARGEST, STATES, TABLES, JournalError, JournalTaken, connect, opened, sync_folder, take, unpacked
 from .journal_rows import New, Output, Run
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ __all__ = ["ENDED", "STATES", "Journal", "JournalError", "JournalFull", "Journal
 
 MOST_CRASHES = 2  # a run the server died of this often is not started again
 SOURCES = ("api", "app", "mcp", "python")
-LARGEST = 2**63 - 1  # the largest number SQLite knows
 
 T = TypeVar("T")
 
@@ -250,9 +249,21 @@ class Journal:
         with self._reading() as db:
             return _one(db, "id = ?", id)
 
-    def queue(self) -> list[Run]:
-        """What waits, in the order in which it will be started."""
-        return self._runs("state = 'queued' ORDER BY place, number")
+    def queue(self, limit: int = -1) -> list[Run]:
+        """What waits, in the order in which it will be started; all of it, or the first `limit`."""
+        return self._runs("state = 'queued' ORDER BY place, number LIMIT ?", limit)
+
+    def waiting(self) -> int:
+        """How many runs wait."""
+        with self._reading() as db:
+            return db.execute("SELECT count(*) FROM run WHERE state = 'queued'").fetchone()[0]
+
+    def position(self, id: str) -> int | None:
+        """How many runs are before this one in the queue; None if it does not wait."""
+        before = "SELECT count(*) FROM run WHERE state = 'queued' AND (place, number) < (own.place, own.number)"
+        with self._reading() as db:
+            row = db.execute(f"SELECT ({before}) FROM run AS own WHERE id = ? AND state = 'queued'", (id,)).fetchone()
+        return row[0] if row else None
 
     def page(self, states: Sequence[str] | None = None, before: int | None = None, limit: int = 50) -> list[Run]:
         """The latest runs, newest first. states: only these. before: only runs with a smaller number, to turn the page."""
@@ -299,6 +310,17 @@ class Journal:
         """Whether some output refers to a value."""
         with self._reading() as db:
             return _refers(db, key)
+
+    def mentions(self, name: str) -> bool:
+        """Whether some run's inputs name an upload or a value; reads every run, for rare occasions."""
+        with self._reading() as db:
+            return db.execute("SELECT 1 FROM run WHERE instr(inputs, ?) LIMIT 1", (json.dumps(name),)).fetchone() is not None
+
+    def type_of(self, key: str) -> str | None:
+        """The type of a value that some output refers to."""
+        with self._reading() as db:
+            row = db.execute("SELECT type FROM output WHERE key = ? LIMIT 1", (key,)).fetchone()
+        return row[0] if row else None
 
     def _runs(self, where: str, *arguments: Any) -> list[Run]:
         with self._reading() as db:

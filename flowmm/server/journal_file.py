@@ -18,7 +18,8 @@ from ..store.index import APPLICATION
 SCHEMA_VERSION = 1
 PAGE = 4096  # bytes
 BUSY_SECONDS = 10.0  # how long to wait for a person's own SQLite shell
-REACH = 20_000  # numbers tried one by one behind a page that cannot be read, before the rest of a table is given up
+NEAR = 256  # numbers tried one by one behind a page that cannot be read, before the search takes longer steps
+LARGEST = 2**63 - 1  # the largest number SQLite knows
 
 STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 ENDED = STATES[2:]
@@ -123,12 +124,16 @@ def opened(path: Path, tell: Callable[[str], None]) -> sqlite3.Connection:
         _finish(path, fresh)
         tell(f"The journal {path} was damaged, or none of flowmm's ({reason}); it is now {aside.name}, and {kept} were read from it.")
         return _checked(path)
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except JournalError:
+        raise
+    except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
         raise JournalError(f"the journal {path} cannot be opened ({error}); give the server a folder that it may write to, with room left on its disk") from None
 
 
 def _checked(path: Path) -> sqlite3.Connection:
     """A connection to a journal that SQLite finds sound. Raises _Newer, or anything where it is not."""
+    if path.exists() and 0 < path.stat().st_size < PAGE:  # which SQLite might take for an empty file
+        raise sqlite3.DatabaseError("it is too short")
     connection = connect(path, "rwc")
     try:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -202,20 +207,45 @@ def _read(path: Path) -> dict[str, list[tuple]]:
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple]:
     """Every row of a table that SQLite can reach, in ascending order; a page that it cannot read costs the rows on it."""
-    at = misses = 0
-    while misses < REACH:
+    at: int | None = 0
+    while at is not None:
         try:
             for row in connection.execute(f"SELECT {', '.join(TABLES[table])} FROM {table} WHERE number > ? ORDER BY number", (at,)):
                 if type(row[0]) is not int or row[0] <= at:
                     break  # pages that point in a circle
-                at, misses = row[0], 0
+                at = row[0]
                 yield row
             else:
                 return
-        except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             if str(error).startswith("no such"):
                 return
-        at, misses = at + 1, misses + 1
+        at = _behind(connection, table, at)
+
+
+def _behind(connection: sqlite3.Connection, table: str, at: int) -> int | None:
+    """The first number behind a place that cannot be read from which on rows can be reached again; None if there is none."""
+
+    def reachable(number: int) -> bool:
+        try:
+            row = connection.execute(f"SELECT number FROM {table} WHERE number > ? ORDER BY number LIMIT 1", (number,)).fetchone()
+        except (sqlite3.Error, UnicodeDecodeError):
+            return False
+        return row is None or row[0] > number
+
+    for number in range(at + 1, at + NEAR):
+        if reachable(number):
+            return number
+    low, step = at + NEAR, NEAR
+    while not reachable(low + step):
+        low, step = low + step, 2 * step
+        if low + step > LARGEST:
+            return None
+    high = low + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reachable(middle) else (middle, high)
+    return high
 
 
 def _is_document(row: tuple) -> bool:
