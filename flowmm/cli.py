@@ -148,6 +148,26 @@ def demo(out: Annotated[Path, typer.Option("--out", "-o", help="The folder for p
 
 
 @app.command(rich_help_panel="Graphs")
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8383,
+    device: Annotated[list[str], typer.Option("--device", help="cpu, cuda, cuda:1 …; several share one queue.")] = [],  # noqa: B006
+    token: Annotated[str, typer.Option(help="Choose the token yourself; better from $FLOWMM_TOKEN than here.", envvar="FLOWMM_TOKEN")] = "",
+    no_token: Annotated[bool, typer.Option("--no-token", help="Let everyone on this machine in.")] = False,
+    allow_host: Annotated[list[str], typer.Option(help="A name that this server is reached by.")] = [],  # noqa: B006
+    root: Annotated[list[Path], typer.Option(help="A folder whose pictures and models graphs may name.")] = [],  # noqa: B006
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads for one operation; 0 takes all cores.")] = 0,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16: what weights are computed in.")] = "float32",
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines.")] = False,
+) -> None:
+    """Serve graphs, runs and forms over HTTP; prints the address with its token."""
+    from .server.serve import serve as run_server
+
+    chosen = "" if no_token else token or None
+    run_server(host, port, device, token=chosen, hosts=allow_host, roots=root, threads=threads, dtype=dtype, as_json=log_json)
+
+
+@app.command(rich_help_panel="Graphs")
 def draw(name: Name, out: Annotated[Path, typer.Option("--out", "-o", help="The SVG file.")] = Path("graph.svg")) -> None:
     """Draw a graph as SVG."""
     from .face.draw import svg

@@ -72,8 +72,11 @@ class Run:
         self.cancelled = True
         self.inbox.put(None)
 
-    def execute(self) -> dict[str, Any]:
-        """Run to the end in this thread; the targets' values by name. Raises NodeFailed or Cancelled."""
+    def execute(self, decode: bool = True) -> dict[str, Any]:
+        """Run to the end in this thread; the targets' values by name. Raises NodeFailed or Cancelled.
+
+        decode: False leaves what a worker process made as it came, so that this process need not import what made it.
+        """
         started = time.perf_counter()
         try:
             with patient_gc():
@@ -87,11 +90,8 @@ class Run:
             self.seconds = time.perf_counter() - started
             self.report.flush()
             self.runtime.settle(self.report)
-        return {name: self._output(link) for name, link in self.targets.items()}
-
-    def _output(self, link: Link) -> Any:
-        entry = self.values[link.producer]
-        return decoded(entry[self.program.operations[link.producer].positions[link.output]])
+        values = {name: self._value(link) for name, link in self.targets.items()}
+        return {name: value if type(value) is Encoded and not decode else decoded(value) for name, value in values.items()}
 
     # ── keys ────────────────────────────────────────────────────────────────────────────────────
 

@@ -88,32 +88,35 @@ def inlined(png: bytes) -> str:
 
 
 def write(value: Any, stem: Path, *, embed: bool = True) -> list[Path]:
-    """Write one output as the file type that fits it, under a temporary name first."""
+    """Write one output as the file type that fits it, each under a temporary name first."""
+    return [write_whole(stem.with_name(name), data) for name, data in files(value, stem.name, embed=embed)]
+
+
+def files(value: Any, stem: str, *, embed: bool = True) -> Iterator[tuple[str, bytes]]:
+    """One output as the files that hold it, by name: pictures as PNG, scores as CSV, texts as text, plain values and labels as JSON,
+    a list as the files of its items, anything else as safetensors."""
     if isinstance(value, Image):
-        paths = [stem.with_suffix(".png") if len(value) == 1 else stem.with_name(f"{stem.name}-{i}.png") for i in range(len(value))]
-        for i, path in enumerate(paths):
-            write_whole(path, value.png(i, embed=embed))
-        return paths
-    if isinstance(value, Score):
+        for i in range(len(value)):
+            yield (f"{stem}.png" if len(value) == 1 else f"{stem}-{i}.png"), value.png(i, embed=embed)
+    elif isinstance(value, Score):
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         rows = value.rows or numbered(value.values.shape[0])
         table.writerow(["", *(value.columns or numbered(value.values.shape[1]))])
         for i, row in enumerate(value.values):
             table.writerow([rows[i], *(f"{x:.6g}" for x in row)])
-        return [write_whole(stem.with_suffix(".csv"), text.getvalue().encode())]
-    if isinstance(value, Labels):
-        rows = [[{"label": n, "probability": float(p)} for n, p in zip(names, row)] for names, row in zip(value.names, value.probabilities)]
-        return [write_whole(stem.with_suffix(".json"), _json(rows))]
-    if isinstance(value, Text):
-        return [write_whole(stem.with_suffix(".txt"), ("\n".join(value.lines) + "\n").encode())]
-    if isinstance(value, list) and value and all(isinstance(item, Value) for item in value):
-        return [path for i, item in enumerate(value) for path in write(item, stem.with_name(f"{stem.name}-{i}"), embed=embed)]
-    if isinstance(value, (str, int, float, bool, list, dict, type(None))):
-        return [write_whole(stem.with_suffix(".json"), _json(value))]
-    if isinstance(value, Handle):
-        return []  # a recipe for weights is no result for a person
-    return [write_whole(stem.with_suffix(".safetensors"), _tensors(value))]
+        yield f"{stem}.csv", text.getvalue().encode()
+    elif isinstance(value, Labels):
+        yield f"{stem}.json", _json([[{"label": n, "probability": float(p)} for n, p in zip(names, row)] for names, row in zip(value.names, value.probabilities)])
+    elif isinstance(value, Text):
+        yield f"{stem}.txt", ("\n".join(value.lines) + "\n").encode()
+    elif isinstance(value, list) and value and all(isinstance(item, Value) for item in value):
+        for i, item in enumerate(value):
+            yield from files(item, f"{stem}-{i}", embed=embed)
+    elif isinstance(value, (str, int, float, bool, list, dict, type(None))):
+        yield f"{stem}.json", _json(value)
+    elif not isinstance(value, Handle):  # a recipe for weights is no result for a person
+        yield f"{stem}.safetensors", _tensors(value)
 
 
 def _tensors(value: Any) -> bytes:

@@ -218,17 +218,18 @@ def _bounds(document: Document) -> list[Problem]:
             if kind is dict and len(value) == 1 and type(value.get("from")) is str:
                 continue
             if kind is str or kind is dict or kind is float:
-                problems += (Problem(code, text, name, port, fix=fix) for code, text, fix in _measure(value))
+                problems += (Problem(code, text, name, port, fix=fix) for code, text, fix in measure(value))
         if node.__pydantic_extra__:
-            problems += (Problem(code, text, name, fix=fix) for code, text, fix in _measure(node.__pydantic_extra__))
+            problems += (Problem(code, text, name, fix=fix) for code, text, fix in measure(node.__pydantic_extra__))
     rest = {key: value for key, value in document.__dict__.items() if key not in ("nodes", "outputs", "inputs")}
     rest["inputs"] = [item.model_dump() for item in document.inputs.values()]
     rest["extra"] = document.__pydantic_extra__
-    problems += (Problem(code, text, fix=fix) for code, text, fix in _measure(rest))
+    problems += (Problem(code, text, fix=fix) for code, text, fix in measure(rest))
     return problems
 
 
-def _measure(value: Any) -> list[tuple[str, str, str]]:
+def measure(value: Any) -> list[tuple[str, str, str]]:
+    """What is too deep, too long or not finite in free JSON: code, message and fix of each."""
     found = []
     stack = [(value, 1)]
     while stack:

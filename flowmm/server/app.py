@@ -1,0 +1,130 @@
+"""The whole server as one ASGI app: routes, and the guard around them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+
+from .. import __version__
+from ..graph.problems import GraphError, Unreadable
+from ..store.codec import Undecodable
+from ..store.objects import Damaged
+from .guard import FORM, JSON, PICTURES, Body, Guard
+from .journal import JournalError, JournalFull
+from .parts import Parts
+from .refusals import Refused
+from .routes import asks, events, graphs, runs, values
+from .routes.bodies import REFUSAL, Json
+
+log = logging.getLogger("flowmm.server")
+COMPRESSED = 1024  # bytes: shorter answers are sent as they are
+
+
+def build(parts: Parts) -> FastAPI:
+    """The app without its guard."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        left = await parts.in_thread(parts.desk.start)
+        await parts.in_thread(parts.results.sweep, parts.desk.referenced)
+        if left:
+            log.warning("%d runs were under way when the server last ended", len(left))
+        try:
+            yield
+        finally:
+            await parts.in_thread(parts.close)
+
+    app = FastAPI(title="flowmm", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, default_response_class=Json)
+    for module in (asks, graphs, runs, values, events):
+        app.include_router(module.router(parts))
+
+    @app.get("/metrics", tags=["system"], summary="Counters in Prometheus' format")
+    def metrics() -> Response:
+        return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED)
+    _explain(app, parts)
+    app.openapi = lambda: _openapi(app)
+    return app
+
+
+def guarded(app: Any, parts: Parts) -> Guard:
+    """What uvicorn serves: nothing reaches the app but through here."""
+    settings = parts.settings
+    limits = settings.limits
+
+    def bodies(path: str) -> Body:
+        if path == "/api/uploads":
+            return Body(PICTURES, limits.upload)
+        if path.startswith("/app/") and path.endswith("/upload"):
+            return Body(FORM, limits.upload + (1 << 16))
+        return Body(JSON, limits.body)
+
+    return Guard(app, token=settings.token, port=settings.port, hosts=settings.hosts, bodies=bodies)
+
+
+def _explain(app: FastAPI, parts: Parts) -> None:
+    """Every failure as one shape of JSON; none carries a traceback."""
+
+    def answer(status: int, code: str, message: str, fix: str = "", problems: list | None = None) -> Json:
+        parts.metrics.refused(status)
+        return Json({"error": {"code": code, "message": message, "fix": fix, "problems": problems or []}}, status)
+
+    @app.exception_handler(Refused)
+    def refused(request: Request, error: Refused) -> Json:
+        parts.metrics.refused(error.status)
+        return Json(error.as_json(), error.status)
+
+    @app.exception_handler(GraphError)
+    def wrong(request: Request, error: GraphError) -> Json:
+        first = error.problems[0]
+        status = 400 if isinstance(error, Unreadable) and first.code in ("not-json", "duplicate-key", "not-a-number", "too-deep") else 422
+        return answer(status, first.code, str(first), first.fix, [problem.as_json() for problem in error.problems[:200]])
+
+    @app.exception_handler(JournalError)
+    def unwritten(request: Request, error: JournalError) -> Json:
+        if isinstance(error, JournalFull):
+            return answer(507, "disk-full", str(error), "Make room on the disk, then try again.")
+        return answer(503, "stopping", str(error), "Try again when the server is back.")
+
+    @app.exception_handler(Damaged)
+    @app.exception_handler(Undecodable)
+    def damaged(request: Request, error: Exception) -> Json:
+        return answer(410, "damaged", str(error), "Run what made it again.")
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Json:
+        first = error.errors()[0]
+        return answer(422, "bad-request", f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}", "See /openapi.json.")
+
+    @app.exception_handler(HTTPException)
+    def http(request: Request, error: HTTPException) -> Json:
+        fix = "See /openapi.json for what there is." if error.status_code in (404, 405) else ""
+        made = answer(error.status_code, "no-such-route" if error.status_code == 404 else "http", str(error.detail).lower(), fix)
+        made.headers.update(error.headers or {})
+        return made
+
+    @app.exception_handler(Exception)
+    def crashed(request: Request, error: Exception) -> Json:
+        """Logged by the framework, which raises it again behind this answer."""
+        return answer(500, "crash", "the server failed on this request", "Look into the server's log for the reason.")
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        made = get_openapi(title="flowmm", version=__version__, routes=app.routes)
+        schemas = made.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Refusal"] = REFUSAL
+        schemas.pop("HTTPValidationError", None), schemas.pop("ValidationError", None)
+        made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        made["security"] = [{"token": []}]
+        app.openapi_schema = made
+    return app.openapi_schema

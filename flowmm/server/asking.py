@@ -1,0 +1,227 @@
+"""What can be known of a graph without running it: its problems and types, what fits where, what a run would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..catalog import NodeSpec, packs
+from ..catalog.catalogue import type_json
+from ..engine.forecast import forecast
+from ..engine.runtime import Runtime
+from ..face.graph import Graph
+from ..face.tables import edges
+from ..graph.check import UNSET, Checked, input_value, mismatch
+from ..graph.describe import Described, describe
+from ..graph.document import words
+from ..graph.problems import Problem
+from ..graph.signature import check_inputs
+from ..graph.wiring import Const, Input, Link
+from ..models.source import open_source
+from ..models.weights import SourceError
+from ..sockets.types import Type, instantiate
+from .refusals import Refused
+
+MOST_RECHECKS = 100  # ports whose wire is taken away to see whether the new one would fit
+
+
+def check(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Problems, typed edges with predicted shapes, the graph's inputs and outputs with their types, predicted memory in bytes."""
+    checked, described = _typed(graph, inputs)
+    return {
+        "problems": [problem.as_json() for problem in checked.problems + described.problems], "edges": edges(checked, described),
+        "inputs": {name: parameter(one) for name, one in graph.inputs.items()}, "outputs": outputs(graph, checked), "memory": _memory(described),
+    }  # fmt: skip
+
+
+def _typed(graph: Graph, inputs: Mapping[str, Any]) -> tuple[Checked, Described]:
+    checked = graph.check(**inputs)
+    _, values = check_inputs(graph.wiring, inputs, graph.folder, graph.inputs)
+    return checked, describe(checked, values)
+
+
+def _memory(described: Described) -> dict[str, Any]:
+    return {"peak": described.peak, "weights": described.weights, "at_least": described.at_least}
+
+
+def parameter(one: Any) -> dict[str, Any]:
+    """A graph's input as a form needs it."""
+    port = one.port
+    made = {"type": type_json(port.type), "shown": str(port.type), "title": one.title, "help": one.help, "required": one.default is UNSET}
+    if not made["required"]:
+        made["default"] = one.default
+    if port.between:
+        made["between"] = {name: value for name, value in (("low", port.between.low), ("high", port.between.high), ("step", port.between.step)) if value is not None}
+    return made | {name: True for name in ("multiline", "source") if getattr(port, name)}
+
+
+def outputs(graph: Graph, checked: Checked) -> dict[str, Any]:
+    """The graph's outputs with their types."""
+    found = {}
+    for name, link in graph.wiring.outputs.items():
+        type_ = checked.output_type(link)
+        found[name] = {"type": type_json(type_) if type_ else None, "shown": str(type_ or "?"), "title": words(graph.document.outputs[name].title) or name}
+    return found
+
+
+# ── what fits ───────────────────────────────────────────────────────────────────────────────────
+
+
+def compatible(graph: Graph, node: str, port: str, side: str) -> dict[str, Any]:
+    """What a wire from this port may lead to. side: "output" for a node's output or (node "input") a graph's input, else "input".
+
+    ports: those already in the graph, each with whether it fits and why not. nodes: types that could be added, each with the
+    ports that would fit.
+    """
+    checked = graph.check()
+    if side == "output":
+        type_, source = _source(graph, checked, node, port)
+        return {"type": str(type_), "ports": list(_targets(graph, checked, type_, source)), "nodes": list(_new_targets(checked, type_))}
+    index = _index(graph, node)
+    spec = graph.wiring.specs[index]
+    if spec is None or port not in spec.inputs:
+        raise Refused(422, "no-such-port", f"the node `{node}` has no input `{port}`", f"Its inputs are {', '.join(spec.inputs) if spec else 'not known'}.")
+    type_ = checked.input_type(index, port)
+    return {"type": str(type_), "ports": list(_sources(graph, checked, index, port)), "nodes": list(_new_sources(checked, type_))}
+
+
+def _index(graph: Graph, node: str) -> int:
+    if node not in graph.wiring.index:
+        raise Refused(422, "no-such-node", f"there is no node `{node}` in this graph", f"There are {', '.join(graph.wiring.names[:20]) or 'none'}.")
+    return graph.wiring.index[node]
+
+
+def _source(graph: Graph, checked: Checked, node: str, port: str) -> tuple[Type, Link | None]:
+    if node == "input":
+        if port not in graph.inputs:
+            raise Refused(422, "no-such-input", f"the graph has no input `{port}`", f"It has {', '.join(graph.inputs) or 'none'}.")
+        return graph.inputs[port].type, None
+    index = _index(graph, node)
+    spec = graph.wiring.specs[index]
+    if spec is None or port not in spec.outputs:
+        raise Refused(422, "no-such-output", f"the node `{node}` has no output `{port}`", f"Its outputs are {', '.join(spec.outputs) if spec else 'not known'}.")
+    link = Link(index, port)
+    return checked.output_type(link), link
+
+
+def _targets(graph: Graph, checked: Checked, type_: Type, source: Link | None) -> Iterator[dict[str, Any]]:
+    """Every input port of the graph's nodes: does this output fit, and why not."""
+    wiring = graph.wiring
+    above = wiring.ancestors([source.producer]) if source else set()
+    rechecks = MOST_RECHECKS
+    for i, spec in enumerate(wiring.specs):
+        for port in spec.inputs.values() if spec else ():
+            why = ""
+            if i in above:
+                why = f"`{wiring.names[i]}` is above it, so the wire would close a loop"
+            else:
+                conflict = checked.bindings.conflict(type_, checked.input_type(i, port.name))
+                if conflict and port.name in wiring.wires[i] and rechecks:  # the wire that is there now may be what forbids it
+                    rechecks -= 1
+                    free = _without(graph, i, port.name)
+                    conflict = free.bindings.conflict(free.output_type(source) if source else type_, free.input_type(i, port.name))
+                if conflict:
+                    why = _why(checked, i, port, source, type_, conflict)
+            yield {"node": wiring.names[i], "port": port.name, "fits": not why} | ({"why": why} if why else {})
+
+
+def _why(checked: Checked, i: int, port: Any, source: Link | None, type_: Type, conflict: Any) -> str:
+    if source is not None:
+        return mismatch(checked, i, port, source, conflict).message
+    return conflict.reason or f"it is {checked.bindings.resolve(type_)}, but `{port.name}` wants {checked.input_type(i, port.name)}"
+
+
+def _sources(graph: Graph, checked: Checked, index: int, port: str) -> Iterator[dict[str, Any]]:
+    """Every output of the graph's nodes, and every input of the graph: may it be wired to this port, and why not."""
+    wiring = graph.wiring
+    below = _below(graph, index)
+    declared = wiring.specs[index].inputs[port]
+    free = _without(graph, index, port) if port in wiring.wires[index] else checked
+    for i, spec in enumerate(wiring.specs):
+        for output in spec.outputs if spec else ():
+            why, link = "", Link(i, output)
+            if i in below:
+                why = f"`{wiring.names[i]}` is below it, so the wire would close a loop"
+            else:
+                conflict = free.bindings.conflict(free.output_type(link), free.input_type(index, port))
+                why = mismatch(free, index, declared, link, conflict).message if conflict else ""
+            yield {"node": wiring.names[i], "port": output, "fits": not why} | ({"why": why} if why else {})
+    for name, one in graph.inputs.items():
+        conflict = free.bindings.conflict(one.type, free.input_type(index, port)) if one.feeds else None
+        yield {"node": "input", "port": name, "fits": conflict is None} | ({"why": f"it is {one.type}, but `{port}` wants {declared.type}"} if conflict else {})
+
+
+def _without(graph: Graph, index: int, port: str) -> Checked:
+    """The graph typed as it would be without what is wired to a port now."""
+    name = graph.wiring.names[index]
+    nodes = dict(graph.document.nodes)
+    nodes[name] = nodes[name].model_copy(update={"inputs": {p: value for p, value in nodes[name].inputs.items() if p != port}})
+    return Graph(graph.document.model_copy(update={"nodes": nodes}), path=graph.path, roots=graph.roots, trusting=graph.trusting).check()
+
+
+def _below(graph: Graph, index: int) -> set[int]:
+    seen, stack = {index}, [index]
+    while stack:
+        for follower in graph.wiring.followers[stack.pop()]:
+            if follower not in seen:
+                seen.add(follower)
+                stack.append(follower)
+    return seen
+
+
+def _new_targets(checked: Checked, type_: Type) -> Iterator[dict[str, Any]]:
+    for spec in packs.all_specs():
+        ports = [port.name for port in spec.inputs.values() if checked.bindings.conflict(type_, instantiate(port.type, {})) is None]
+        if ports:
+            yield _new(spec, ports)
+
+
+def _new_sources(checked: Checked, type_: Type) -> Iterator[dict[str, Any]]:
+    for spec in packs.all_specs():
+        ports = [output.name for output in spec.outputs.values() if checked.bindings.conflict(instantiate(output.type, {}), type_) is None]
+        if ports:
+            yield _new(spec, ports)
+
+
+def _new(spec: NodeSpec, ports: list[str]) -> dict[str, Any]:
+    return {"op": spec.op, "version": spec.version, "title": words(spec.title), "ports": ports}
+
+
+# ── what a run would do ─────────────────────────────────────────────────────────────────────────
+
+
+def plan(graph: Graph, inputs: Mapping[str, Any], targets: list[str] | None, runtime: Runtime) -> dict[str, Any]:
+    """By node: cached, run, free (makers of handles, switches) or undecided (known once what is late has run); predicted memory;
+    the models it names, and whether they are here. Raises GraphError."""
+    run, _ = graph.prepare(inputs, only=targets, runtime=runtime)
+    found = forecast(runtime, run.program, run.given, run.targets)
+    checked, described = _typed(graph, inputs)
+    nodes = {name: state for state in ("cached", "free", "undecided") for name in getattr(found, state)} | dict.fromkeys(found.runs, "run")
+    problems = [Problem("node-failed", found.failed.message, found.failed.node)] if found.failed else []
+    return {
+        "nodes": {name: nodes[name] for name in graph.wiring.names if name in nodes}, "runs": len(found.runs), "cached": len(found.cached),
+        "memory": _memory(described), "models": models(graph, inputs), "problems": [problem.as_json() for problem in problems],
+    }  # fmt: skip
+
+
+def models(graph: Graph, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The models a graph names: source, where it is named, here or not, and if not what to do."""
+    wiring = graph.wiring
+    named: dict[str, list[str]] = {}
+    for i, spec in enumerate(wiring.specs):
+        for name, port in spec.inputs.items() if spec else ():
+            wire = wiring.wires[i].get(name)
+            value = None
+            if port.source:
+                value = wire.value if type(wire) is Const else input_value(wiring, wire.name, inputs)[0] if type(wire) is Input else None
+            if isinstance(value, str):
+                named.setdefault(value, []).append(f"{wiring.names[i]}.{name}")
+    return [{"source": source, "ports": ports, **_here(source, graph)} for source, ports in named.items()]
+
+
+def _here(source: str, graph: Graph) -> dict[str, Any]:
+    try:
+        open_source(source if source.startswith(("zoo:", "hf:")) else str(graph.folder.resolve(source)))
+    except (SourceError, ValueError) as error:
+        return {"here": False, "why": str(error)}
+    return {"here": True}

@@ -1,0 +1,331 @@
+"""The run queue at work: runs are journalled, then executed in order, one at a time on each device.
+
+What was acknowledged ends exactly once, as done, failed, cancelled or interrupted, whatever happens to this process.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..catalog import Cancelled
+from ..engine.runtime import Runtime
+from ..engine.workers.base import NodeFailed, WorkerLost
+from ..graph.document import words
+from ..graph.problems import GraphError, sentence
+from ..sockets import Handle
+from .hub import Hub
+from .journal import ENDED, Journal, New, Run
+from .library import Library
+from .live import CANCELLED, HANGS, STOPPING, Live
+from .metrics import Metrics
+from .refusals import Refused
+from .results import Results, Stored
+from .settings import Settings
+
+log = logging.getLogger("flowmm.server")
+AGAIN = 2.0  # seconds before an end that could not be written is tried again
+WATCH = 0.5  # seconds between two looks at what runs
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run as a caller asks for it. graph: a saved graph's name or a document. targets: outputs or edges "node.output"; None: every
+    output. key: the caller's own name for this request, so that asking again does not run again."""
+
+    graph: str | Mapping[str, Any]
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    targets: list[str] | None = None
+    name: str = ""
+    key: str | None = None
+    source: str = "api"
+
+
+class Desk:
+    """All methods may be called from any thread; those that wait for the disk say so."""
+
+    def __init__(self, settings: Settings, journal: Journal, results: Results, library: Library, hub: Hub, metrics: Metrics):
+        self.settings, self.journal, self.results, self.library, self.hub, self.metrics = settings, journal, results, library, hub, metrics
+        self._runtimes: dict[str, Runtime] = {}
+        self._live: dict[str, Live] = {}
+        self._waiters: dict[str, Future[Run]] = {}
+        self._lock = threading.Lock()  # who starts and who cancels, one after the other
+        self._making = threading.Lock()
+        self._news = threading.Event()
+        self._stopping = False
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> list[Run]:
+        """Take up what an earlier server left, then work. Returns the runs that it was running when it died."""
+        left = self.journal.recover().result()
+        for run in left:
+            log.warning("a run was interrupted by the end of the server", extra={"run": run.id, "state": run.state})
+        for device in self.settings.devices:
+            self._threads.append(threading.Thread(target=self._work, args=(device,), name=f"flowmm-desk-{device}", daemon=True))
+        self._threads.append(threading.Thread(target=self._watch, name="flowmm-desk-watch", daemon=True))
+        for thread in self._threads:
+            thread.start()
+        return left
+
+    def stop(self) -> None:
+        """Stop what runs at its next step and put it back into the queue; what is finished of it is in the cache. Waits."""
+        self._stopping = True
+        for live in list(self._live.values()):
+            live.ask(STOPPING)
+        self._news.set()
+        for thread in self._threads:
+            thread.join(self.settings.limits.grace + 5)
+        for runtime in self._runtimes.values():
+            runtime.close()
+
+    def runtime(self, device: str = "") -> Runtime:
+        """Of a device, by default the first; its worker process starts with its first node."""
+        device = device or self.settings.devices[0]
+        with self._making:
+            if device not in self._runtimes:
+                settings = self.settings
+                self._runtimes[device] = Runtime(device, separate=True, cache=settings.home / "cache", threads=settings.threads, dtype=settings.dtype)
+            return self._runtimes[device]
+
+    @property
+    def runtimes(self) -> dict[str, Runtime]:
+        return dict(self._runtimes)
+
+    # ── asking ──────────────────────────────────────────────────────────────────────────────────
+
+    def submit(self, asked: Asked, parent: str | None = None) -> Future[Run]:
+        """Check a run and journal it; the future has it once it is on the disk. Raises GraphError, Refused."""
+        graph, data = self.library.open(asked.graph, asked.name)
+        name = asked.graph if isinstance(asked.graph, str) else asked.name
+        graph.prepare(self.library.inputs(graph, asked.inputs), only=asked.targets, runtime=self.runtime())
+        return self._journal(New(
+            document=data, inputs=dict(asked.inputs), targets=asked.targets, name=name, title=words(graph.document.title) or name, source=asked.source,
+            key=asked.key, parent=parent,
+        ))  # fmt: skip
+
+    def retry(self, id_: str) -> Future[Run]:
+        """Run an ended run's graph and inputs again, as a new run. Raises Refused."""
+        run = self.get(id_)
+        if run.state not in ENDED:
+            raise Refused(409, "not-ended", f"the run {id_} is {run.state}", "Cancel it first, or wait.")
+        return self._journal(New(
+            document=self.journal.document(run.graph), inputs=run.inputs, targets=run.targets, name=run.name, title=run.title, source=run.source, key=None,
+            parent=id_,
+        ))  # fmt: skip
+
+    def _journal(self, new: New) -> Future[Run]:
+        if self._stopping:
+            raise Refused(503, "stopping", "the server is stopping", "Submit the run again when it is back.")
+        if self.journal.waiting() >= self.settings.limits.queued:
+            raise Refused(429, "queue-full", f"{self.settings.limits.queued:,} runs are waiting already", "Wait until some have ended, or cancel some.")
+        future = self.journal.submit(new)
+        future.add_done_callback(self._submitted)
+        return future
+
+    def _submitted(self, future: Future[Run]) -> None:
+        """In the journal's thread: nothing here may wait."""
+        if future.exception() is None:
+            run = future.result()
+            self.hub.publish("run", run.id, state=run.state, name=run.name, title=run.title, source=run.source)
+            self._news.set()
+
+    def get(self, id_: str) -> Run:
+        """Raises Refused for a run that is not known."""
+        run = self.journal.get(id_)
+        if run is None:
+            raise Refused(404, "no-such-run", f"there is no run `{id_[:60]}`", "It may have been deleted; GET /api/runs lists what is known.")
+        return run
+
+    def live(self, id_: str) -> dict[str, Any] | None:
+        """What is known of a run that is being executed right now."""
+        found = self._live.get(id_)
+        return found.state() if found else None
+
+    def when_ended(self, id_: str) -> Future[Run]:
+        """A future that has the run once it has ended. Raises Refused."""
+        with self._lock:
+            waiter = self._waiters.setdefault(id_, Future())
+        try:
+            run = self.get(id_)
+        except Refused:
+            self._waiters.pop(id_, None)
+            raise
+        if run.state in ENDED:
+            self._tell(run)
+        return waiter
+
+    def _tell(self, run: Run) -> None:
+        with self._lock:
+            waiter = self._waiters.pop(run.id, None)
+        if waiter is not None and waiter.set_running_or_notify_cancel():
+            waiter.set_result(run)
+
+    def cancel(self, id_: str) -> Run:
+        """Cancel a queued run, or ask a running one to stop at its next step; the run as it then is. Waits for the disk. Raises Refused."""
+        with self._lock:
+            live = self._live.get(id_)
+            if live is None:
+                self.get(id_)
+                state = self.journal.cancel(id_).result()
+        if live is not None:
+            live.ask(CANCELLED)
+            return self.get(id_)
+        run = self.get(id_)
+        if state == "cancelled":
+            self._announce(run)
+        return run
+
+    def move(self, id_: str, index: int) -> Run:
+        """Move a queued run to a place among those that wait, 0 being the next. Waits for the disk. Raises Refused."""
+        run = self.get(id_)
+        if not self.journal.move(id_, index).result():
+            raise Refused(409, "not-queued", f"the run {id_} is {self.get(id_).state}, so it has no place in the queue", "Only waiting runs can be moved.")
+        run = self.get(id_)
+        self.hub.publish("run", id_, state=run.state, place=index)
+        return run
+
+    def delete(self, id_: str) -> None:
+        """Forget an ended run, and the values that no other run needs. Waits for the disk. Raises Refused."""
+        run = self.get(id_)
+        freed = self.journal.delete(id_).result()
+        if freed is None:
+            raise Refused(409, "not-ended", f"the run {id_} is {run.state}", "Cancel it first, or wait.")
+        for key in freed:
+            self.results.remove(key, self.referenced)
+        self.hub.publish("run", id_, state="deleted")
+
+    def referenced(self, key: str) -> bool:
+        """Whether a value is some run's output, or the input of one."""
+        return self.journal.referenced(key) or self.journal.mentions(key)
+
+    # ── working ─────────────────────────────────────────────────────────────────────────────────
+
+    def _work(self, device: str) -> None:
+        while not self._stopping:
+            self._news.clear()
+            try:
+                found = self._next(device)
+            except Exception:  # a full disk: nothing was started, so nothing is lost
+                log.exception("the next run could not be started")
+                time.sleep(AGAIN)
+                continue
+            if found is None:
+                self._news.wait(5)
+            else:
+                self._execute(*found)
+
+    def _next(self, device: str) -> tuple[Run, Live] | None:
+        with self._lock:
+            for head in self.journal.queue(limit=1):
+                run = self.journal.start(head.id, device).result()
+                if run is not None:
+                    live = self._live[run.id] = Live(run.id, run.attempt, device, self.hub)
+                    return run, live
+            return None
+
+    def _execute(self, run: Run, live: Live) -> None:
+        self.hub.publish("run", run.id, state="running", device=live.device)
+        log.info("run started", extra={"run": run.id, "graph": run.name, "device": live.device})
+        engine = None
+        state, error, outputs = "failed", None, {}
+        try:
+            graph = self.library.of_bytes(self.journal.document(run.graph), run.name)
+            inputs = self.library.inputs(graph, run.inputs)
+            engine, _ = graph.prepare(inputs, only=run.targets, runtime=self.runtime(live.device), listener=live.listen)
+            live.begin(engine)
+            outputs = self._keep(engine.execute(decode=False))
+            state = "done"
+        except Cancelled:
+            state, error = _stopped(live, self.settings.limits.hang)
+        except GraphError as problem:
+            first = problem.problems[0]
+            error = {"code": first.code, "message": str(first), "node": first.node, "problems": [one.as_json() for one in problem.problems]}
+        except Refused as refusal:
+            error = {"code": refusal.code, "message": refusal.message, "fix": refusal.fix}
+        except NodeFailed as failure:
+            if live.ended_worker:
+                state, error = _stopped(live, self.settings.limits.hang)
+            else:
+                code = "worker-lost" if isinstance(failure.__cause__, WorkerLost) else "node-failed"
+                error = {"code": code, "message": str(failure), "node": failure.node, "op": failure.op}
+        except OSError as problem:
+            log.exception("a run's outputs could not be kept", extra={"run": run.id})
+            error = {"code": "not-kept", "message": f"its outputs could not be kept: {sentence(problem)}"}
+        except Exception as problem:
+            log.exception("a run failed in the server itself", extra={"run": run.id})
+            error = {"code": "internal", "message": f"the server failed at this run ({type(problem).__name__}); its log has the details"}
+        self._end(run, live, engine, state, error, outputs)
+
+    def _keep(self, values: Mapping[str, Any]) -> dict[str, Stored]:
+        """The run's outputs where they survive. A recipe for weights is no result. Raises OSError, NodeFailed."""
+        kept: dict[str, Stored] = {}
+        for name, value in values.items():
+            if not isinstance(value, Handle):
+                try:
+                    kept[name] = self.results.put(value)
+                except (TypeError, OSError) as error:
+                    self.results.release(one.key for one in kept.values())
+                    if isinstance(error, OSError):
+                        raise
+                    raise NodeFailed(name, "output", sentence(error)) from error
+        return kept
+
+    def _end(self, run: Run, live: Live, engine: Any, state: str, error: Any, outputs: dict[str, Stored]) -> None:
+        """Write the end down, however long the disk refuses; the run is over only then."""
+        executed, cached = (engine.executed, live.cached) if engine is not None else (0, 0)
+        seconds = time.monotonic() - live.started
+        while True:
+            try:
+                if live.why == STOPPING and state not in ("done", "failed"):
+                    self.journal.requeue(run.id, run.attempt).result()
+                else:
+                    self.journal.end(run.id, run.attempt, state, outputs=outputs, error=error, seconds=seconds, executed=executed, cached=cached,
+                                     timings=live.spans).result()  # fmt: skip
+                break
+            except OSError:
+                log.exception("a run's end could not be journalled", extra={"run": run.id})
+                if self._stopping:
+                    break  # it is still `running` there: the next server takes it up again
+                time.sleep(AGAIN)
+        self.results.release(one.key for one in outputs.values())
+        with self._lock:
+            self._live.pop(run.id, None)
+        ended = self.journal.get(run.id)
+        if ended is not None:
+            self._announce(ended)
+        self.metrics.ended(state, seconds, executed, cached, engine.from_disk if engine is not None else 0)
+        for node, _, took in live.spans:
+            self.metrics.worked(engine.program.specs[engine.program.checked.wiring.index[node]].op, took)
+
+    def _announce(self, run: Run) -> None:
+        """Tell everyone how a run ended, or that it waits again."""
+        outputs = {one.name: {"key": one.key, "type": one.type, "summary": one.summary} for one in self.journal.outputs(run.id)}
+        self.hub.publish("run", run.id, state=run.state, error=run.error, outputs=outputs, seconds=run.seconds, executed=run.executed, cached=run.cached)
+        log.info("run ended", extra={"run": run.id, "state": run.state, "seconds": run.seconds, "graph": run.name})
+        if run.state in ENDED:
+            self._tell(run)
+
+    def _watch(self) -> None:
+        """A run that gives no sign is given up; one that does not stop when asked costs its worker process."""
+        limits = self.settings.limits
+        while not self._stopping or self._live:
+            time.sleep(WATCH)
+            now = time.monotonic()
+            for live in list(self._live.values()):
+                if not live.why and now - live.sign > limits.hang:
+                    live.ask(HANGS)
+                if live.why and not live.ended_worker and now - live.asked_at > limits.grace:
+                    live.ended_worker = True
+                    self.runtime(live.device).worker.restart()
+
+
+def _stopped(live: Live, hang: float) -> tuple[str, dict[str, Any] | None]:
+    """How a run ends that was asked to stop."""
+    if live.why == HANGS:
+        return "failed", {"code": "hangs", "message": f"no node gave a sign of life for {hang:g} seconds, so the run was given up"}
+    return "cancelled", None

@@ -1,0 +1,90 @@
+"""What can be known of a graph without running it, and of this server."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import platform
+from importlib import metadata
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from ... import __version__
+from ...catalog.catalogue import catalogue
+from ...machine import device_model, total_memory
+from ...models import shelf
+from .. import asking
+from ..metrics import resident
+from ..parts import Parts
+from .bodies import ERRORS, CompatibleRequest, GraphRequest, Json, TargetsRequest, body, takes
+
+
+class Catalogue:
+    """The node types as JSON, made once."""
+
+    def __init__(self) -> None:
+        self.data = json.dumps(catalogue(), ensure_ascii=False, separators=(",", ":")).encode()
+        self.packed = gzip.compress(self.data)
+        self.etag = f'"{hashlib.sha256(self.data).hexdigest()[:32]}"'
+
+
+def router(parts: Parts) -> APIRouter:
+    routes = APIRouter(prefix="/api", tags=["graphs"], responses={status: ERRORS[status] for status in (401, 404, 422)})
+    nodes = Catalogue()
+
+    @routes.get("/nodes", summary="Every node type: help, inputs with types, ranges and defaults, outputs", response_class=Json)
+    def list_nodes(request: Request) -> Response:
+        headers = {"ETag": nodes.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if nodes.etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(nodes.packed, media_type="application/json", headers=headers | {"Content-Encoding": "gzip"})
+        return Response(nodes.data, media_type="application/json", headers=headers)
+
+    @routes.post("/check", summary="A graph's problems, typed edges with predicted shapes, inputs, outputs, memory", openapi_extra=takes(GraphRequest))
+    def check(asked: GraphRequest = body(GraphRequest)) -> Json:
+        graph, _ = parts.library.open(asked.graph, asked.name)
+        return Json(asking.check(graph, parts.library.inputs(graph, asked.inputs)))
+
+    @routes.post("/compatible", summary="What a wire from this port may lead to, in the graph and among node types", openapi_extra=takes(CompatibleRequest))
+    def compatible(asked: CompatibleRequest = body(CompatibleRequest)) -> Json:
+        graph, _ = parts.library.open(asked.graph, asked.name)
+        return Json(asking.compatible(graph, asked.node, asked.port, asked.side))
+
+    @routes.post("/plan", summary="What a run would do: nodes cached or to run, memory, models here or missing", openapi_extra=takes(TargetsRequest))
+    def plan(asked: TargetsRequest = body(TargetsRequest)) -> Json:
+        graph, _ = parts.library.open(asked.graph, asked.name)
+        return Json(asking.plan(graph, parts.library.inputs(graph, asked.inputs), asked.targets, parts.desk.runtime()))
+
+    @routes.get("/models", summary="The models that are here: embedded, pulled, converted", tags=["system"])
+    def models() -> Json:
+        return Json([{"name": one.name, "kind": one.kind, "class": one.cls, "bytes": one.bytes, "licence": one.licence} for one in shelf.entries()])
+
+    @routes.get("/system", summary="Devices, memory, cache, queue, versions", tags=["system"])
+    def system() -> Json:
+        return Json(_system(parts))
+
+    return routes
+
+
+def _system(parts: Parts) -> dict[str, Any]:
+    devices = []
+    for device in parts.settings.devices:
+        runtime = parts.desk.runtimes.get(device)
+        pid = runtime.worker.pid if runtime else None
+        devices.append({
+            "name": device, "model": device_model(device), "dtype": parts.settings.dtype, "worker": pid, "resident": resident(pid) if pid else 0,
+            "cached": runtime.memory.stats() if runtime else None,
+        })  # fmt: skip
+    disk = parts.desk.runtime().disk
+    cache = {name: value for name, value in disk.stats().items() if name != "folder"} if disk else None
+    values, size = parts.results.size()
+    versions = {"flowmm": __version__, "python": platform.python_version()}
+    for name in ("torch", "transformers", "diffusers"):
+        versions[name] = metadata.version(name)
+    return {
+        "versions": versions, "devices": devices, "memory": total_memory(), "cache": cache, "results": {"values": values, "bytes": size},
+        "runs": parts.journal.counts(), "listeners": parts.hub.listening, "epoch": parts.hub.epoch,
+    }  # fmt: skip

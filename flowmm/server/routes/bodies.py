@@ -1,0 +1,117 @@
+"""Requests and answers as JSON: strict on the way in, always writable on the way out."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, ValidationError
+
+from ...graph.document import measure, parse
+from ...graph.problems import Problem, shorten
+from ..refusals import Refused
+
+
+class Json(JSONResponse):
+    """Whatever a value holds: lone surrogates are escaped, numbers that JSON does not know are null."""
+
+    def render(self, content: Any) -> bytes:
+        try:
+            return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        except ValueError:  # UnicodeEncodeError among them
+            return json.dumps(_finite(content), separators=(",", ":")).encode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def body(model: type[BaseModel]) -> Any:
+    """The request's JSON as this model. Raises Refused with every reason."""
+
+    async def read(request: Request) -> BaseModel:
+        raw = parse(await request.body(), "the request")
+        found = measure(raw)
+        if found:
+            code, message, fix = found[0]
+            raise Refused(422, code, f"in the request: {message}", fix)
+        try:
+            return model.model_validate(raw)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=False)
+            problems = [_problem(detail) for detail in details[:20]]
+            raise Refused(422, "bad-request", f"the request is not as it should be: {problems[0].message}", problems[0].fix, problems) from None
+
+    return Depends(read)
+
+
+def _problem(detail: Any) -> Problem:
+    where = ".".join(map(str, detail["loc"])) or "the whole"
+    return Problem("bad-request", f"{where}: {detail['msg'].lower()}", got=shorten(repr(detail.get("input"))), fix="See /openapi.json.")
+
+
+def takes(model: type[BaseModel]) -> dict[str, Any]:
+    """What the API's document says of a body that is read here."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+GraphIn = Annotated[str | dict[str, Any], Field(description="A saved graph's name, or a whole graph document.")]
+InputsIn = Annotated[
+    dict[str, Any], Field(description='Inputs by name: plain values, {"upload": id} or {"value": key}, or lists of these. Others have their defaults.')
+]
+
+
+class GraphRequest(BaseModel):
+    graph: GraphIn
+    inputs: InputsIn = Field(default_factory=dict)
+    name: Annotated[str, Field(description="The saved graph that the document is an edit of; its relative paths start there.", max_length=200)] = ""
+
+
+class CompatibleRequest(GraphRequest):
+    node: Annotated[str, Field(description="A node's name, or `input` for the graph's own inputs.", max_length=1000)]
+    port: Annotated[str, Field(max_length=1000)]
+    side: Annotated[str, Field(description="Which end of a wire is held: an `output` or an `input`.", pattern="^(output|input)$")]
+
+
+class TargetsRequest(GraphRequest):
+    targets: Annotated[
+        list[str] | None, Field(description='The outputs wanted, or edges as "node.output"; without it every output of the graph.', max_length=1000)
+    ] = None
+
+
+class RunRequest(TargetsRequest):
+    key: Annotated[
+        str | None, Field(description="Your own name for this request: asked again under it, the first run is returned.", max_length=200)
+    ] = None
+
+
+class MoveRequest(BaseModel):
+    to: Annotated[int, Field(ge=0, le=1_000_000, description="The place in the queue, 0 being the next.")]
+
+
+class RenameRequest(BaseModel):
+    to: Annotated[str, Field(max_length=200, description="The new name.")]
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
+    for status, text in {400: "It cannot be read.", 401: "No token.", 403: "Not allowed.", 404: "Not here.", 409: "Not in this state.",
+                         412: "Changed meanwhile.", 413: "Too large.", 415: "Another content type is wanted.", 422: "It cannot be done as asked.",
+                         428: "If-Match or If-None-Match is wanted.", 429: "Too much at once.", 503: "The server is stopping.",
+                         507: "The disk is full."}.items()
+}  # fmt: skip
+REFUSAL = {
+    "type": "object", "required": ["error"],
+    "properties": {"error": {"type": "object", "required": ["code", "message"], "properties": {
+        "code": {"type": "string"}, "message": {"type": "string"}, "fix": {"type": "string"},
+        "problems": {"type": "array", "items": {"type": "object"}}}}},
+}  # fmt: skip
