@@ -249,7 +249,7 @@ class SavedGraphs:
         path = folder / f"{number:08d}-{file.etag[1:-1]}.json"
         write_whole(path, file.data, sync=True)
         os.utime(path, ns=(file.status.st_mtime_ns, file.status.st_mtime_ns))
-        for old, _ in versions[: len(versions) + 1 - VERSIONS]:
+        for old, _ in versions[: max(0, len(versions) + 1 - VERSIONS)]:
             old.unlink()
 
     # ── the disk ────────────────────────────────────────────────────────────────────────────────

@@ -125,9 +125,14 @@ def test_a_list_parses_only_what_changed(folders, monkeypatch):
     assert after["a"] in before
 
 
-def test_a_list_after_a_save_of_equal_length_shows_what_was_saved(folders):
+def test_a_list_after_a_save_shows_what_was_saved_even_where_the_file_looks_the_same(folders, monkeypatch):
+    def in_place(path, data, sync):
+        path.write_bytes(data)
+        os.utime(path, (1000, 1000))
+
+    monkeypatch.setattr(room, "write_whole", in_place)
     etag = folders.save("a", graph("one"))
-    for title in ("two", "six", "ten") * 5:
+    for title in ("two", "six", "ten"):
         folders.list()
         etag = folders.save("a", graph(title), match=etag)
         assert [item.title for item in folders.list() if item.own] == [title]
@@ -478,11 +483,19 @@ def test_the_history_holds_what_was_replaced_newest_first_with_the_time_it_was_s
 
 
 def test_the_oldest_versions_go(folders, monkeypatch):
-    monkeypatch.setattr(room, "VERSIONS", 3)
+    monkeypatch.setattr(room, "VERSIONS", 8)
     etags = [folders.save("a", graph("0"))]
-    for number in range(1, 8):
+    for number in range(1, 20):
         etags.append(folders.save("a", graph(str(number)), match=etags[-1]))
-    assert [version["etag"] for version in folders.history("a")] == etags[-2:-5:-1]
+        assert [version["etag"] for version in folders.history("a")] == etags[-2::-1][:8]
+
+
+def test_a_hundred_versions_are_kept(folders, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    etags = [folders.save("a", graph("0"))]
+    for number in range(1, 105):
+        etags.append(folders.save("a", graph(str(number)), match=etags[-1]))
+    assert [version["etag"] for version in folders.history("a")] == etags[-2:-102:-1]
 
 
 def test_a_version_that_was_damaged_says_so(folders, refused):

@@ -10,6 +10,7 @@ import os
 import random
 import struct
 import threading
+import time
 import zlib
 
 import numpy
@@ -379,6 +380,18 @@ def test_sent_again_a_picture_is_not_the_next_to_go(uploads):
     uploads.add(encoded("png", picture(16, 16, seed=9), compress_level=0))
     left = {upload.id for upload in uploads.listing(10)}
     assert several_again.id in left and made[1].id not in left
+
+
+def test_the_bound_of_all_bytes_holds_when_many_come_at_once(uploads, monkeypatch):
+    size = several(uploads, 1)[0].bytes
+    uploads.most_bytes = size * 3
+    sent = [encoded("png", picture(16, 16, seed=seed), compress_level=0) for seed in range(1, 13)]
+    real = uploads._files
+    monkeypatch.setattr(uploads, "_files", lambda: (real(), time.sleep(0.01))[0])  # as on a slow disk: the others have time to come between
+    threads = [threading.Thread(target=uploads.add, args=(data,)) for data in sent]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert len(uploads.listing(20)) == 3
 
 
 def test_where_all_is_in_use_it_is_507_and_nothing_goes(uploads):
