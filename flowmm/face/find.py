@@ -31,7 +31,8 @@ def names() -> dict[str, Path]:
 def load(name: str | os.PathLike) -> Graph:
     """A graph by file name, by name, or from a PNG that flowmm made. Raises Unreadable with what to do.
 
-    A PNG's inputs become the graph's defaults, so calling it reproduces the picture.
+    A PNG's inputs become the graph's defaults, so calling it reproduces the picture. Besides its own folder a graph may name the
+    examples that come with flowmm, so that a copy of a shipped graph works wherever it lies.
     """
     text = os.fspath(name)
     path = Path(text).expanduser()
@@ -50,7 +51,7 @@ def load(name: str | os.PathLike) -> Graph:
     if path.suffix.lower() == ".png":
         return _from_png(path)
     document, original = load_document(path)
-    return Graph(document, path=path, original=original)
+    return Graph(document, path=path, original=original, roots=(shipped(),))
 
 
 def _from_png(path: Path) -> Graph:
@@ -59,12 +60,12 @@ def _from_png(path: Path) -> Graph:
     if not path.is_file():
         raise Unreadable([Problem("no-file", f"there is no file `{path.name}`", fix="Check the name.")])
     document, found = restore(path)
-    graph = Graph(document, path=path).with_defaults(**found["defaults"])
+    graph = Graph(document, path=path, roots=(shipped(),)).with_defaults(**found["defaults"])
     inputs = dict(graph.document.inputs)
     for name in found["absent"]:  # the file is not here: the run says which input it needs
         inputs[name] = inputs[name].model_copy()
         inputs[name].model_fields_set.discard("default")
-    return Graph(graph.document.model_copy(update={"inputs": inputs}), path=path)
+    return Graph(graph.document.model_copy(update={"inputs": inputs}), path=path, roots=(shipped(),))
 
 
 # The order in which the shipped graphs teach the field: by their first tag, then their second.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,8 @@ def origin(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
     for name, parameter in graph.inputs.items():
         value = inputs.get(name, parameter.default)
         if value is not UNSET:
-            base = graph.path.parent if graph.path and name not in inputs else Path.cwd()
-            values[name] = _portable(value, base, names_files(parameter.port))
+            where = graph.folder.resolve if graph.path and name not in inputs else lambda text: Path.cwd() / os.path.expanduser(text)
+            values[name] = _portable(value, where, names_files(parameter.port))
     return {"graph": dump(graph.document), "name": graph.name, "inputs": values, "versions": versions(graph)}
 
 
@@ -54,12 +54,12 @@ def names_files(port: Port) -> bool:
     return port.source or any(kind == Plain(Path) or (isinstance(kind, Socket) and issubclass(kind.cls, Image)) for kind in kinds)
 
 
-def _portable(value: Any, base: Path, is_file: bool) -> Any:
+def _portable(value: Any, where: Callable[[str], Path], is_file: bool) -> Any:
     """An input as it may travel: plain values as they are, files by name and sha256, the rest by its kind."""
     if isinstance(value, (list, tuple)):
-        return [_portable(item, base, is_file) for item in value]
+        return [_portable(item, where, is_file) for item in value]
     if isinstance(value, os.PathLike) or (is_file and isinstance(value, str) and not value.startswith(("zoo:", "hf:"))):
-        path = base / os.path.expanduser(os.fspath(value))
+        path = where(os.fspath(value))
         if path.is_file():
             return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         return {"file": path.name}

@@ -16,7 +16,7 @@ from .problems import brief
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Where relative paths of a graph file resolve, and what they may reach. None: a trusted path of the caller."""
+    """Where relative paths of a graph file resolve: in base, else where there is such a file in one of the roots. Nothing outside these is reached."""
 
     base: Path
     roots: tuple[Path, ...] = ()
@@ -24,10 +24,21 @@ class Folder:
     def resolve(self, text: str) -> Path:
         if "\x00" in text:
             raise NotAccepted("a path cannot hold a null byte")
-        path = (self.base / os.path.expanduser(text)).resolve()
-        if not any(path.is_relative_to(root.resolve()) for root in (self.base, *self.roots)):
-            raise NotAccepted(f"`{text}` lies outside the graph's folder; give the path as an input of the run instead")
-        return path
+        places = [place.resolve() for place in (self.base, *self.roots)]
+        inside = []
+        for place in places:
+            path = place / os.path.expanduser(text)
+            found = path.resolve()
+            if any(found.is_relative_to(one) for one in places):
+                inside.append(found)
+                if found.exists():
+                    return found
+            elif os.path.lexists(path):  # a link that leads out is not passed over in silence
+                break
+        else:
+            if inside:
+                return inside[0]
+        raise NotAccepted(f"`{text}` lies outside the graph's folder; give the path as an input of the run instead")
 
 
 def coerce(value: Any, port: Port, folder: Folder | None = None) -> Any:

@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..files import sync_folder
 from ..store.index import is_damage
 from ..store.objects import Damaged
-from .journal_file import ENDED, LARGEST, STATES, TABLES, JournalError, JournalTaken, connect, opened, sync_folder, take, unpacked
+from .journal_file import ENDED, LARGEST, STATES, TABLES, JournalError, JournalTaken, connect, opened, take, unpacked
 from .journal_rows import New, Output, Run
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..files import sync_folder
 from ..store.index import APPLICATION
 
 SCHEMA_VERSION = 1
@@ -331,14 +332,3 @@ def _finish(path: Path, fresh: Path) -> None:
 def _remove(path: Path) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Return when the names in a folder are on the disk, where the system lets one ask."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

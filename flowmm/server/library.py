@@ -52,7 +52,7 @@ class Library:
                 return found
         document = read(data)
         self._bounded(len(document.nodes))
-        graph = Graph(document, path=self._path(name), original=data, roots=self.settings.roots, trusting=False)
+        graph = Graph(document, path=self._path(name), original=data, roots=(self.saved.shipped, *self.settings.roots), trusting=False)
         with self._lock:
             self._opened[key] = graph
             while len(self._opened) > KEPT:

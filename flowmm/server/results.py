@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..files import sync_folder
 from ..store import keys, objects
 from ..store.codec import Encoded, Undecodable, Unstorable, encode
 from ..store.objects import Damaged
-from .journal_file import sync_folder
 from .summary import summary_of, type_of
 
 __all__ = ["Damaged", "Results", "Stored", "Undecodable"]

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from ..face.find import place
-from ..face.graph import Graph
 from ..files import sync_folder, write_whole
 from ..graph import document
 from ..graph.document import Document, Words
@@ -125,11 +124,6 @@ class SavedGraphs:
         """A graph's bytes, its etag, and whether it is the person's own."""
         file = self._present(name)
         return file.data, file.etag, file.own
-
-    def load(self, name: str) -> Graph:
-        """A graph that can run; relative paths in it start from its own folder."""
-        file = self._present(name)
-        return Graph(_parsed(file.data, name), path=file.path, original=file.data)
 
     def path(self, name: str) -> Path:
         """The file of a graph: the own one, else the shipped one, else where it would be saved."""

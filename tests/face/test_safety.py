@@ -55,3 +55,23 @@ def test_naming_a_module_in_a_graph_does_not_import_it(tmp_path, op, runtime):
     with pytest.raises(flowmm.GraphError):
         graph.run({}, runtime=runtime)
     assert "antigravity" not in sys.modules and "this" not in sys.modules
+
+
+def test_a_copy_of_a_shipped_graph_still_finds_the_examples_that_came_with_it(tmp_path):
+    """Relative paths that its own folder does not have are looked up beside the shipped graphs."""
+    shipped = flowmm.load("clip-match")
+    (tmp_path / "mine.json").write_bytes(shipped.path.read_bytes())
+    checked = flowmm.load(tmp_path / "mine.json").check()
+    assert not checked.errors()
+
+
+def test_its_own_folder_comes_first(tmp_path):
+    from flowmm.graph.coerce import Folder
+
+    near, far = tmp_path / "near", tmp_path / "far"
+    for folder in (near, far):
+        folder.mkdir()
+        (folder / "both.png").touch()
+    (far / "only.png").touch()
+    folder = Folder(near, (far,))
+    assert [folder.resolve(name) for name in ("both.png", "only.png", "neither.png")] == [near / "both.png", far / "only.png", near / "neither.png"]

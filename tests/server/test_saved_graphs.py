@@ -138,15 +138,6 @@ def test_a_list_after_a_save_shows_what_was_saved_even_where_the_file_looks_the_
         assert [item.title for item in folders.list() if item.own] == [title]
 
 
-def test_a_graph_loads_as_flowmm_load_does(tmp_path):
-    saved = SavedGraphs(tmp_path, SHIPPED)
-    name = saved.list()[0].name
-    mine, theirs = saved.load(name), find.load(name)
-    assert mine.document == theirs.document and mine.path == theirs.path and mine.name == name and mine.folder.base == theirs.folder.base
-    mine.save(tmp_path / "again.json")
-    assert (tmp_path / "again.json").read_bytes() == saved.read(name)[0]
-
-
 def test_a_name_that_is_not_there_is_404_with_a_near_one(folders, refused):
     error = refused(folders.read, "clib")
     assert error.status == 404 and "`clip`" in error.fix
