@@ -100,7 +100,6 @@ def test_an_unreadable_graph_can_still_be_read_as_bytes_mended_and_deleted(folde
     (folders.own / "half.json").write_bytes(b"{")
     data, etag, own = folders.read("half")
     assert (data, own) == (b"{", True)
-    assert refused(folders.load, "half").status == 422
     folders.delete("half", folders.save("half", graph(), match=etag))
 
 
@@ -257,7 +256,7 @@ def test_a_reader_never_sees_half_a_graph_or_an_error_while_others_save_rename_a
 
     def read() -> None:
         while not stop.is_set():
-            for look in (folders.list, lambda: folders.load("a"), lambda: folders.history("a"), folders.trash):
+            for look in (folders.list, lambda: folders.read("a"), lambda: folders.history("a"), folders.trash):
                 try:
                     look()
                 except Refused as error:
@@ -321,7 +320,7 @@ def test_no_name_however_odd_reads_or_writes_outside_the_folders(tmp_path_factor
     folders = SavedGraphs(base / "own", base / "shipped")
     etag = etag_of(graph("written"))
     for call in (
-        lambda: folders.read(name), lambda: folders.load(name), lambda: folders.path(name), lambda: folders.save(name, graph("written")),
+        lambda: folders.read(name), lambda: folders.path(name), lambda: folders.save(name, graph("written")),
         lambda: folders.rename(name, other, etag), lambda: folders.history(other), lambda: folders.version(name, other),
         lambda: folders.delete(name, etag), lambda: folders.delete(other, etag), lambda: folders.restore(other), folders.list, folders.trash,
     ):  # fmt: skip
