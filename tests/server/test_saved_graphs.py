@@ -288,7 +288,7 @@ BAD = [
 def test_an_odd_name_is_refused_everywhere(folders, refused, name):
     etag = folders.save("a", graph())
     assert not is_graph_name(name)
-    for call in (folders.read, folders.load, folders.history, folders.path):
+    for call in (folders.read, folders.history, folders.path):
         assert refused(call, name).status == 404
     for call in (lambda: folders.version(name, WRONG), lambda: folders.delete(name, etag), lambda: folders.rename(name, "b", etag)):
         assert refused(call).status == 404
@@ -354,7 +354,7 @@ def test_a_link_that_leads_outside_is_neither_read_nor_written_but_listed(folder
     (folders.own / "round.json").symlink_to("round.json")
     (folders.own / "zero.json").symlink_to("/dev/zero")
     for name in ("out", "nowhere", "round", "zero"):
-        for call in (folders.read, folders.load, folders.history, folders.path):
+        for call in (folders.read, folders.history, folders.path):
             assert refused(call, name).status == 403
         assert refused(folders.save, name, graph(), match=etag_of(graph("secret"))).status == 403
         assert refused(folders.delete, name, etag_of(graph("secret"))).status == 403
