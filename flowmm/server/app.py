@@ -17,6 +17,7 @@ from .. import __version__
 from ..graph.problems import GraphError, Unreadable
 from ..store.codec import Undecodable
 from ..store.objects import Damaged
+from .forms import Forms
 from .guard import FORM, JSON, PICTURES, Body, Guard
 from .journal import JournalError, JournalFull
 from .parts import Parts
@@ -30,6 +31,7 @@ COMPRESSED = 1024  # bytes: shorter answers are sent as they are
 
 def build(parts: Parts) -> FastAPI:
     """The app without its guard."""
+    forms = Forms(parts)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -40,6 +42,7 @@ def build(parts: Parts) -> FastAPI:
         try:
             yield
         finally:
+            await forms.stop()
             await parts.in_thread(parts.close)
 
     app = FastAPI(title="flowmm", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, default_response_class=Json)
@@ -50,6 +53,7 @@ def build(parts: Parts) -> FastAPI:
     def metrics() -> Response:
         return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    app.mount("/app", forms)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED)
     _explain(app, parts)
     app.openapi = lambda: _openapi(app)
@@ -64,7 +68,7 @@ def guarded(app: Any, parts: Parts) -> Guard:
     def bodies(path: str) -> Body:
         if path == "/api/uploads":
             return Body(PICTURES, limits.upload)
-        if path.startswith("/app/") and path.endswith("/upload"):
+        if path.startswith("/app/") and path.rstrip("/").endswith(("/upload", "/component_server")):
             return Body(FORM, limits.upload + (1 << 16))
         return Body(JSON, limits.body)
 
