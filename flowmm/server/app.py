@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import RedirectResponse
 
 from .. import __version__
 from ..graph.problems import GraphError, Unreadable
@@ -52,6 +53,10 @@ def build(parts: Parts) -> FastAPI:
     @app.get("/metrics", tags=["system"], summary="Counters in Prometheus' format")
     def metrics() -> Response:
         return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/", include_in_schema=False)
+    def home() -> Response:
+        return RedirectResponse("/app/")
 
     app.mount("/app", forms)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED)
