@@ -49,7 +49,7 @@ def serving(home: Path, limits: Limits = Limits(), **settings):
     bound = bind("127.0.0.1", 0)
     port = bound.getsockname()[1]
     parts = open_parts(replace(Settings(home=home, token=TOKEN, port=port, threads=1, limits=limits), **settings))
-    server = uvicorn.Server(uvicorn.Config(guarded(build(parts), parts), log_config=None, ws="websockets-sansio", timeout_graceful_shutdown=2))
+    server = uvicorn.Server(uvicorn.Config(guarded(build(parts), parts), log_config=None, ws="websockets-sansio", ws_max_size=1 << 16, timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     while not server.started:

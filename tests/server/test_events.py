@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import ExitStack
 from urllib.parse import urlencode
 
 import api_nodes as n
@@ -22,12 +23,14 @@ from flowmm.server.hub import Hub
 from flowmm.server.live import Live
 from flowmm.server.routes import events as route
 
+TOO_BIG = 1009  # of RFC 6455
+
 
 class Ear:
     """A socket that listens; hello: the first frame."""
 
     def __init__(self, server: Serving, **query):
-        self.socket: ClientConnection = listen(server, **query)
+        self.socket: ClientConnection = listen(server, **query).__enter__()
         self.hello = self.next()
 
     def next(self) -> dict:
@@ -116,7 +119,8 @@ def test_progress_and_pictures_come_while_a_node_works(server):
     with Ear(server) as ear:
         frames = ear.until_ended(submitted(server, drawing(3)))
     progress = [frame for frame in frames if frame["type"] == "progress"]
-    assert [(frame["step"], frame["steps"]) for frame in progress] == [(1, 4), (2, 4), (3, 4)] and progress[0]["node"] == "sketch"
+    steps = [frame["step"] for frame in progress]  # on a busy machine not every one
+    assert steps and steps == sorted(set(steps)) and {(frame["node"], frame["steps"]) for frame in progress} == {("sketch", 4)}
     pictures = [frame["image"] for frame in frames if frame["type"] == "preview"]
     assert pictures and all(picture.startswith(b"\xff\xd8\xff") for picture in pictures)
 
@@ -259,13 +263,12 @@ def test_a_reader_who_has_left_holds_nothing():
 
 
 def test_twenty_listeners_hear_the_same(server):
-    ears = [Ear(server) for _ in range(20)]
-    id_ = submitted(server, document(sums()), inputs={"a": 801})
-    heard = [[{k: v for k, v in frame.items()} for frame in ear.until_ended(id_)] for ear in ears]
-    assert server.http.get("/api/system").json()["listeners"] >= 20
-    assert all(frames == heard[0] for frames in heard)
-    for ear in ears:
-        ear.socket.close()
+    with ExitStack() as stack:
+        ears = [stack.enter_context(Ear(server)) for _ in range(20)]
+        id_ = submitted(server, document(sums()), inputs={"a": 801})
+        heard = [ear.until_ended(id_) for ear in ears]
+        assert server.http.get("/api/system").json()["listeners"] >= 20
+        assert all(frames == heard[0] for frames in heard)
 
 
 def test_who_talks_too_much_is_shown_the_door(server, monkeypatch):
@@ -280,11 +283,10 @@ def test_who_talks_too_much_is_shown_the_door(server, monkeypatch):
 
 def test_a_message_that_is_too_long_ends_the_socket_and_nothing_else(server):
     with Ear(server) as talker, Ear(server) as ear:
-        with pytest.raises(ConnectionClosed):
-            for _ in range(route.MOST_HEARD + 1):
-                talker.socket.send(b"x" * (1 << 20))
-            while True:
-                talker.next()
+        with pytest.raises(ConnectionClosed) as closed:
+            talker.socket.send(b"x" * (1 << 17))
+            talker.next()
+        assert closed.value.rcvd.code == TOO_BIG
         server.parts.hub.publish("note", "a", text="still here")
         assert ear.next()["text"] == "still here"
 
