@@ -36,8 +36,8 @@ def build(parts: Parts) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await parts.in_thread(parts.results.sweep, parts.desk.referenced)  # before any run writes, as a file half-written is swept
         left = await parts.in_thread(parts.desk.start)
-        await parts.in_thread(parts.results.sweep, parts.desk.referenced)
         if left:
             log.warning("%d runs were under way when the server last ended", len(left))
         try:

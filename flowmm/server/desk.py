@@ -31,6 +31,7 @@ from .settings import Settings
 log = logging.getLogger("flowmm.server")
 AGAIN = 2.0  # seconds before an end that could not be written is tried again
 WATCH = 0.5  # seconds between two looks at what runs
+GONE = 0.02  # seconds between two looks at what a run left behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,10 @@ class Desk:
 
     def stop(self) -> None:
         """Stop what runs at its next step and put it back into the queue; what is finished of it is in the cache. Waits."""
-        self._stopping = True
-        for live in list(self._live.values()):
-            live.ask(STOPPING)
+        with self._lock:  # after which nothing starts any more
+            self._stopping = True
+            for live in self._live.values():
+                live.ask(STOPPING)
         self._news.set()
         for thread in self._threads:
             thread.join(self.settings.limits.grace + 5)
@@ -99,7 +101,15 @@ class Desk:
     # ── asking ──────────────────────────────────────────────────────────────────────────────────
 
     def submit(self, asked: Asked, parent: str | None = None) -> Future[Run]:
-        """Check a run and journal it; the future has it once it is on the disk. Raises GraphError, Refused."""
+        """Check a run and journal it; the future has it once it is on the disk. Raises GraphError, Refused.
+
+        A key that is known gives its run at once, whatever else has changed since: the answer may have been lost.
+        """
+        known = self.journal.keyed(asked.key) if asked.key is not None else None
+        if known is not None:
+            found: Future[Run] = Future()
+            found.set_result(known)
+            return found
         graph, data = self.library.open(asked.graph, asked.name)
         name = asked.graph if isinstance(asked.graph, str) else asked.name
         graph.prepare(self.library.inputs(graph, asked.inputs), only=asked.targets, runtime=self.runtime())
@@ -210,18 +220,19 @@ class Desk:
             self._news.clear()
             try:
                 found = self._next(device)
-            except Exception:  # a full disk: nothing was started, so nothing is lost
-                log.exception("the next run could not be started")
+                if found is None:
+                    self._news.wait(5)
+                else:
+                    self._news.set()  # another device may have waited for what came in meanwhile
+                    self._execute(*found)
+                    self._clear(device)
+            except Exception:  # a full disk, before anything was started; whatever it was, the device goes on
+                log.exception("a run could not be started, or its end not be told")
                 time.sleep(AGAIN)
-                continue
-            if found is None:
-                self._news.wait(5)
-            else:
-                self._execute(*found)
 
     def _next(self, device: str) -> tuple[Run, Live] | None:
         with self._lock:
-            for head in self.journal.queue(limit=1):
+            for head in self.journal.queue(limit=1) if not self._stopping else ():
                 run = self.journal.start(head.id, device).result()
                 if run is not None:
                     live = self._live[run.id] = Live(run.id, run.attempt, device, self.hub)
@@ -248,15 +259,12 @@ class Desk:
         except Refused as refusal:
             error = {"code": refusal.code, "message": refusal.message, "fix": refusal.fix}
         except NodeFailed as failure:
-            if live.ended_worker:
-                state, error = _stopped(live, self.settings.limits.hang)
-            else:
-                code = "worker-lost" if isinstance(failure.__cause__, WorkerLost) else "node-failed"
-                error = {"code": code, "message": str(failure), "node": failure.node, "op": failure.op}
+            code = "worker-lost" if isinstance(failure.__cause__, WorkerLost) else "node-failed"
+            error = {"code": code, "message": str(failure), "node": failure.node, "op": failure.op}
         except OSError as problem:
             log.exception("a run's outputs could not be kept", extra={"run": run.id})
             error = {"code": "not-kept", "message": f"its outputs could not be kept: {sentence(problem)}"}
-        except Exception as problem:
+        except BaseException as problem:  # a switch runs in this process, and may even try to leave it
             log.exception("a run failed in the server itself", extra={"run": run.id})
             error = {"code": "internal", "message": f"the server failed at this run ({type(problem).__name__}); its log has the details"}
         self._end(run, live, engine, state, error, outputs)
@@ -310,18 +318,26 @@ class Desk:
         if run.state in ENDED:
             self._tell(run)
 
+    def _clear(self, device: str) -> None:
+        """A run that was cancelled or failed is over at once, its last node at its next step; one that does not stop costs the worker
+        process, so that the next run finds it free."""
+        worker = self.runtime(device).worker
+        end = time.monotonic() + self.settings.limits.grace
+        while worker.busy and not self._stopping:
+            if time.monotonic() > end:
+                log.warning("a node did not stop, so its worker process was ended", extra={"device": device})
+                worker.restart()
+                end = time.monotonic() + self.settings.limits.grace
+            time.sleep(GONE)
+
     def _watch(self) -> None:
-        """A run that gives no sign is given up; one that does not stop when asked costs its worker process."""
-        limits = self.settings.limits
-        while not self._stopping or self._live:
+        """A run that gives no sign is given up."""
+        hang = self.settings.limits.hang
+        while not self._stopping:
             time.sleep(WATCH)
-            now = time.monotonic()
             for live in list(self._live.values()):
-                if not live.why and now - live.sign > limits.hang:
+                if time.monotonic() - live.sign > hang:
                     live.ask(HANGS)
-                if live.why and not live.ended_worker and now - live.asked_at > limits.grace:
-                    live.ended_worker = True
-                    self.runtime(live.device).worker.restart()
 
 
 def _stopped(live: Live, hang: float) -> tuple[str, dict[str, Any] | None]:

@@ -250,6 +250,11 @@ class Journal:
         with self._reading() as db:
             return _one(db, "id = ?", id)
 
+    def keyed(self, key: str) -> Run | None:
+        """The run that was submitted under a key."""
+        with self._reading() as db:
+            return _one(db, "key = ?", key)
+
     def queue(self, limit: int = -1) -> list[Run]:
         """What waits, in the order in which it will be started; all of it, or the first `limit`."""
         return self._runs("state = 'queued' ORDER BY place, number LIMIT ?", limit)

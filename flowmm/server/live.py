@@ -21,7 +21,7 @@ class Live:
     def __init__(self, id_: str, attempt: int, device: str, hub: Hub):
         self.id, self.attempt, self.device = id_, attempt, device
         self.started = self.sign = time.monotonic()
-        self.why, self.asked_at, self.ended_worker = "", 0.0, False
+        self.why = ""
         self.total = self.done = self.cached = 0
         self.progress: dict[str, dict[str, Any]] = {}
         self.texts: dict[str, str] = {}
@@ -44,7 +44,7 @@ class Live:
         with self._lock:
             if self.why:
                 return
-            self.why, self.asked_at = why, time.monotonic()
+            self.why = why
             run = self._run
         if run is not None:
             run.cancel()

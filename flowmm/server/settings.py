@@ -11,8 +11,8 @@ class Limits:
     """What callers may ask for at most.
 
     body, upload: bytes of a request. nodes: of a graph. queued: runs that wait. uploads: bytes of all uploaded pictures.
-    hang: seconds without a sign from any node after which a run is given up. grace: seconds a cancelled run has to stop before
-    its worker process is ended. sockets: open at once.
+    hang: seconds without a sign from any node after which a run is given up. grace: seconds the node of a cancelled run has to stop
+    before its worker process is ended. sockets: open at once.
     """
 
     body: int = 32 << 20

@@ -63,6 +63,12 @@ class ProcessWorker:
         process = self._process
         return process.pid if process is not None else None
 
+    @property
+    def busy(self) -> bool:
+        """Whether any node runs, or waits to."""
+        process = self._process
+        return process is not None and not process.dead and bool(process.flights)
+
     def submit(self, task: Task) -> None:
         if task.spec.op.startswith("local:__main__."):
             reason = "a node of a script or notebook cannot run in a worker process; move it into a module, or run it without `separate`"
