@@ -7,11 +7,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from transformers import AutoProcessor, Blip2ForConditionalGeneration, BlipForConditionalGeneration, BlipForImageTextRetrieval, BlipForQuestionAnswering
+from transformers import (
+    AutoProcessor,
+    Blip2ForConditionalGeneration,
+    Blip2ForImageTextRetrieval,
+    BlipForConditionalGeneration,
+    BlipForImageTextRetrieval,
+    BlipForQuestionAnswering,
+)
 from untrained import scenes
 
-from flowmm.zoo import questions, world
-from flowmm.zoo.recipes import blip, blip2, blip_match, blip_vqa, near, training
+from flowmm.zoo import questions, table, world
+from flowmm.zoo.recipes import blip, blip2, blip2_match, blip_match, blip_vqa, near, training
 
 FROZEN_IDS = [120, 5, 24, 66]  # another id for a word would turn shipped models' words about
 FROZEN_IDS_2 = [56, 145, 114, 64]
@@ -219,6 +226,7 @@ def saved(kind, folder):
     module, modules = {
         "blip": (blip, lambda model: {"blip": model}), "blip-vqa": (blip_vqa, lambda model: {"blip": model}),
         "blip-match": (blip_match, lambda model: {"blip": blip_match.Matcher(model)}), "blip2": (blip2, blip2._between),
+        "blip2-match": (blip2_match, lambda model: {"blip": blip2_match.Matcher(model)}),
     }[kind]  # fmt: skip
     torch.manual_seed(2)
     model = module.build()
@@ -232,7 +240,7 @@ def saved(kind, folder):
     return folder / kind, model
 
 
-@pytest.mark.parametrize("kind", ["blip", "blip-vqa", "blip-match", "blip2"])
+@pytest.mark.parametrize("kind", ["blip", "blip-vqa", "blip-match", "blip2", "blip2-match"])
 def test_a_folder_is_small_in_float16_and_runs_in_its_saved_graph(kind, tmp_path, folder):
     if kind == "blip2":
         blip.write_folder(tmp_path / "blip", blip.build(), "untrained", "blip")
@@ -243,7 +251,8 @@ def test_a_folder_is_small_in_float16_and_runs_in_its_saved_graph(kind, tmp_path
     assert sum(path.stat().st_size for path in made.iterdir()) < 4_500_000
     assert not any("_name_or_path" in path.read_text() for path in made.glob("*.json"))
     image = blip.image_of(scenes(2)[0], 2)
-    if kind == "blip-match":
+    if kind.endswith("-match"):
+        assert sum(path.stat().st_size for path in made.iterdir()) < 3_000_000
         result = blip.graph("image-text-matching", made)(image=image, texts=["a red circle", "a blue square", "zebra"])
         assert result.matching.values.shape == (3, 2)
         return
@@ -272,3 +281,77 @@ def test_answers_begin_with_the_matchers_eyes_and_reading(tmp_path):
     for name in ("vision_model", "text_encoder"):
         mine = model.get_submodule(name).state_dict()
         assert all(torch.equal(mine[key], value) for key, value in matcher.get_submodule(name).state_dict().items()), name
+
+
+# --- BLIP-2's matcher ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory):
+    """A folder of trainings with BLIP's matcher, and BLIP-2's exported from what is begun with it; its queries are woken."""
+    made = tmp_path_factory.mktemp("matchers")
+    saved("blip-match", made)
+    torch.manual_seed(3)
+    parts = {"blip": blip2_match.Matcher(blip2_match.begun(made))}
+    training.save_checkpoint(made / "blip2-match.pt", training.Average(parts, 0.9), torch.optim.AdamW(parts["blip"].parameters()))
+    blip2_match.export(made)
+    return made
+
+
+def test_blip2s_matcher_begins_with_the_others_eyes_and_reads_texts_as_it_does(words, beside):
+    source = BlipForImageTextRetrieval.from_pretrained(beside / "blip-match", dtype=torch.float32).eval()
+    model = blip2_match.begun(beside).eval()
+    pictures, texts = blip.pixels_of(scenes(3)[0]), blip.coded(words, ["a red circle", "a pink star left of a blue ring", "cyan"])
+    assert torch.allclose(model.vision_model(pictures).last_hidden_state, source.vision_model(pictures).last_hidden_state, atol=1e-5)
+    mine = model.qformer(query_embeds=model.embeddings(input_ids=texts[0]), query_length=0, attention_mask=texts[1]).last_hidden_state[:, 0]
+    theirs = source.text_encoder(input_ids=texts[0], attention_mask=texts[1]).last_hidden_state[:, 0]
+    assert torch.allclose(model.text_projection(mine), source.text_proj(theirs), atol=1e-5)
+    assert model.query_tokens[0].std(dim=0).mean() > 0.2
+
+
+def test_what_blip2s_matcher_is_taught_is_what_the_library_and_the_graph_compute(words, beside):
+    """By the library's own processor, from the exported folder; the graph takes the same numbers from it."""
+    some, texts = scenes(3)[0], ["a red circle", "a pink star left of a blue ring on a grey background", "zebra"]
+    processor = AutoProcessor.from_pretrained(beside / "blip2-match")
+    model = Blip2ForImageTextRetrieval.from_pretrained(beside / "blip2-match", dtype=torch.float32).eval()
+    inputs = processor(images=[world.draw(scene) for scene in some], text=texts, padding=True, return_tensors="pt")
+    matcher, (ids, mask) = blip2_match.Matcher(model), blip.coded(words, texts)
+    with torch.no_grad():
+        features = model.vision_model(blip.pixels_of(some)).last_hidden_state
+        said, cosines = matcher.read(features, ids, mask)[1], matcher.cosines(features, ids, mask)
+        assert torch.allclose(model(**inputs, use_image_text_matching_head=True).logits_per_image, said, atol=1e-5)
+        assert torch.allclose(model(**inputs).logits_per_image, cosines, atol=1e-5)
+    result = blip.graph("image-text-matching", beside / "blip2-match")(image=blip.image_of(some), texts=texts)
+    assert np.allclose(result.matching.values.diagonal(), said.softmax(dim=1)[:, 1].numpy(), atol=1e-4)
+    assert np.allclose(result.similarity.values, cosines.T.numpy(), atol=1e-4)
+    assert np.ptp(result.matching.values) > 1e-3 and np.ptp(result.similarity.values) > 1e-3
+
+
+@pytest.mark.parametrize(("module", "fixed"), [(blip_match, False), (blip_match, True), (blip2_match, True)])
+def test_lessons_of_matching_reach_all_that_learns(module, fixed, words, beside):
+    torch.manual_seed(4)
+    matcher, rng = module.Matcher(module.build()), np.random.default_rng(5)
+    groups = [near.misses(scene, rng) for scene in scenes(2, two=1.0)[0]]
+    some = [scene for group in groups for scene in group]
+    captions = [world.caption(scene) for scene in some]
+    fit = blip_match.fits(some, captions)
+    losses = matcher.losses(words, some, blip.pixels_of(some), captions, fit, blip_match.wrong_for(fit, rng), fixed)
+    assert all(0 < loss.item() < 50 for loss in losses)
+    sum(losses).backward()
+    silent = {name for name, part in matcher.named_parameters() if part.grad is None}
+    assert {name.split(".")[1] for name in silent} == ({"vision_model"} if fixed else set()) and any(part.grad is not None for part in matcher.parameters())
+
+
+def test_blip2s_matcher_trains_goes_on_and_is_measured(beside, tmp_path, monkeypatch):
+    (tmp_path / "blip-match").symlink_to(beside / "blip-match")
+    monkeypatch.setattr(blip2_match, "measure", lambda folder, n: blip_match.measure(folder, 2))
+    eyes = blip2_match.begun(beside).vision_model.state_dict()
+    for minutes in (0.002, 0.004):  # a step or two each
+        with pytest.raises(training.GateFailed, match="verdicts about single things"):
+            blip2_match.train(tmp_path, minutes, resume=True)
+    assert torch.load(tmp_path / "blip2-match.pt", weights_only=True)["state"]["step"] >= 2
+    model = Blip2ForImageTextRetrieval.from_pretrained(tmp_path / "blip2-match", dtype=torch.float32)
+    assert all(torch.allclose(eyes[name], value, atol=1e-2) for name, value in model.vision_model.state_dict().items())
+    assert not torch.allclose(model.query_tokens, blip2_match.begun(beside).query_tokens, atol=1e-3)
+    wanted = {line.reached for line in table.LINES if line.recipe == "blip2_match"} | {line.unseen for line in table.LINES if line.recipe == "blip2_match"}
+    assert wanted <= set(blip2_match.measure(tmp_path / "blip2-match", 2)) | {""} and len(wanted) == 4

@@ -42,6 +42,7 @@ RECIPES = {
     "blip_match": Recipe(20, "blip-match", after=("blip",)),
     "blip_vqa": Recipe(20, "blip-vqa", after=("blip", "blip_match")),
     "blip2": Recipe(40, "blip2", after=("blip",)),
+    "blip2_match": Recipe(25, "blip2-match", after=("blip_match",)),
 }
 
 

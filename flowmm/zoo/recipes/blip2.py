@@ -51,12 +51,16 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )  # fmt: skip
 
 
-def build() -> Blip2ForConditionalGeneration:
-    """An untrained model of 1.8 M weights."""
+def eyes() -> Blip2VisionConfig:
+    """BLIP's vision in BLIP-2's words."""
     seen = blip.config().vision_config
-    vision = Blip2VisionConfig(**{name: getattr(seen, name) for name in (
+    return Blip2VisionConfig(**{name: getattr(seen, name) for name in (
         "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "image_size", "patch_size", "layer_norm_eps", "hidden_act",
     )})  # fmt: skip
+
+
+def build() -> Blip2ForConditionalGeneration:
+    """An untrained model of 1.8 M weights."""
     queries = Blip2QFormerConfig(
         hidden_size=128, intermediate_size=256, num_hidden_layers=3, num_attention_heads=4, cross_attention_frequency=1,
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, vocab_size=8, max_position_embeddings=8,
@@ -65,7 +69,7 @@ def build() -> Blip2ForConditionalGeneration:
         vocab_size=len(tokenizer()), hidden_size=128, ffn_dim=384, num_hidden_layers=3, num_attention_heads=4, max_position_embeddings=LENGTH,
         dropout=0.0, pad_token_id=PAD, bos_token_id=END, eos_token_id=END,
     )  # fmt: skip
-    config = Blip2Config(vision_config=vision, qformer_config=queries, text_config=text, num_query_tokens=QUERIES, image_token_index=IMAGE)
+    config = Blip2Config(vision_config=eyes(), qformer_config=queries, text_config=text, num_query_tokens=QUERIES, image_token_index=IMAGE)
     return blip.woken(Blip2ForConditionalGeneration(config))
 
 

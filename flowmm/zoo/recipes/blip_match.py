@@ -72,38 +72,45 @@ def untrue(words: BertTokenizer, ids: torch.Tensor, scenes: list[world.Scene]) -
 class Matcher(torch.nn.Module):
     """The model, and the head that marks words while it trains."""
 
-    def __init__(self, model: BlipForImageTextRetrieval):
+    def __init__(self, model: torch.nn.Module, width: int = 128):
         super().__init__()
-        self.model, self.marks = model, torch.nn.Linear(model.config.text_config.hidden_size, 1)
+        self.model, self.marks = model, torch.nn.Linear(width, 1)
+
+    def cosines(self, features: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """(N, M) of pictures (N, 17, 128), as the vision sees them, and texts (M, L), each encoded for itself."""
+        alone = self.model.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
+        return F.normalize(self.model.vision_proj(features[:, 0]), dim=-1) @ F.normalize(self.model.text_proj(alone), dim=-1).T
+
+    def read(self, features: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Texts (N, L) read while looking at a picture each: the states of the words (N, L, 128), and verdicts (N, 2), logits of no and yes."""
+        read = self.model.text_encoder(input_ids=ids, attention_mask=mask, encoder_hidden_states=features).last_hidden_state
+        return read, self.model.itm_head(read[:, 0])
 
     def losses(
         self, words: BertTokenizer, scenes: list[world.Scene], pictures: torch.Tensor, captions: list[str], fit: torch.Tensor, wrong: list[int], fixed: bool,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
         """Of contrast, of matching and of marked words, in nats. Captions stand in quadruples. fixed: the vision stays as it is."""
-        model, device, count = self.model, self.model.device, len(captions)
+        device, count = self.model.device, len(captions)
         with torch.set_grad_enabled(not fixed):
-            features = model.vision_model(pictures.to(device)).last_hidden_state
+            features = self.model.vision_model(pictures.to(device)).last_hidden_state
         ids, mask = (part.to(device) for part in blip.coded(words, captions))
-        alone = model.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
-        cosines = F.normalize(model.vision_proj(features[:, 0]), dim=-1) @ F.normalize(model.text_proj(alone), dim=-1).T
+        cosines = self.cosines(features, ids, mask)
         target = fit.float().to(device)
         contrast = F.cross_entropy(SCALE * cosines, target / target.sum(dim=1, keepdim=True))
         contrast = (contrast + F.cross_entropy(SCALE * cosines.T, target.T / target.T.sum(dim=1, keepdim=True))) / 2
         both = torch.cat([torch.arange(count), torch.tensor(wrong)])
-        read = model.text_encoder(input_ids=ids[both], attention_mask=mask[both], encoder_hidden_states=features.repeat(2, 1, 1)).last_hidden_state
+        read, said = self.read(features.repeat(2, 1, 1), ids[both], mask[both])
         verdicts = torch.tensor([1] * count + [0] * count, device=device)
         # Words of another quadruple's caption are not told of the same things in the same order.
         own = torch.cat([torch.ones(count), torch.tensor([float(i // 4 == j // 4) for i, j in enumerate(wrong)])])
         known = (own[:, None] * mask[both].cpu()).to(device)
         marked = F.binary_cross_entropy_with_logits(self.marks(read)[..., 0], untrue(words, ids[both].cpu(), scenes * 2).to(device), known, reduction="sum")
-        return contrast, F.cross_entropy(model.itm_head(read[:, 0]), verdicts), marked / (2 * count)
+        return contrast, F.cross_entropy(said, verdicts), marked / (2 * count)
 
 
-def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) -> None:
-    """Train into out/blip-match; raises GateFailed when fewer than .9 of its verdicts about single things are right."""
-    torch.manual_seed(0)
-    model, words = blip.begun(build(), out).to(device), blip.tokenizer()
-    matcher = Matcher(model).to(device)
+def learn(matcher: Matcher, saved: Path, minutes: float, resume: bool, fixed: float) -> None:
+    """Teach a matcher for a budget of minutes, with a checkpoint in `saved`. fixed: the share of the budget for which the vision stays as it is."""
+    words, device = blip.tokenizer(), matcher.model.device
     lesson = np.random.default_rng(71)
     some = [near.misses(scene, lesson) for scene in blip.apart(24, 0.0, False, 72) + blip.apart(24, 1.0, False, 73)]
 
@@ -117,23 +124,31 @@ def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) 
             captions = [text for _, group in groups for text in group]
             fit = fits(scenes, captions)
             told = [tokens.reword(text, rng) for text in captions] if ripe else captions
-            # The vision waits until the text encoder has something to say about it.
-            return sum(matcher.losses(words, scenes, blip.pixels_of(scenes, rng), told, fit, wrong_for(fit, rng), fraction < 0.2))
+            return sum(matcher.losses(words, scenes, blip.pixels_of(scenes, rng), told, fit, wrong_for(fit, rng), fraction < fixed))
 
         return batch
 
     @torch.no_grad()
     def notes() -> dict[str, float]:
-        right = []
+        right, chosen = [], []
         for scenes in some:
             ids, mask = (part.to(device) for part in blip.coded(words, [world.caption(scene) for scene in scenes]))
-            features = model.vision_model(blip.pixels_of(scenes).to(device)).last_hidden_state[:1].expand(4, -1, -1)
-            read = model.text_encoder(input_ids=ids, attention_mask=mask, encoder_hidden_states=features).last_hidden_state[:, 0]
-            right.append((model.itm_head(read).argmax(dim=1).cpu() == torch.tensor([1, 0, 0, 0])).float().mean().item())
-        return {"single": float(np.mean(right[:24])), "pair": float(np.mean(right[24:]))}
+            features = matcher.model.vision_model(blip.pixels_of(scenes[:1]).to(device)).last_hidden_state
+            said = matcher.read(features.expand(4, -1, -1), ids, mask)[1]
+            right.append((said.argmax(dim=1).cpu() == torch.tensor([1, 0, 0, 0])).float().mean().item())
+            chosen.append(float(matcher.cosines(features, ids, mask).argmax() == 0))
+        names = {"single": right[:24], "pair": right[24:], "single_contrast": chosen[:24], "pair_contrast": chosen[24:]}
+        return {name: float(np.mean(values)) for name, values in names.items()}
 
-    training.learn(out / "blip-match.pt", {"blip": matcher}, minutes, resume, begin, peak=PEAK, batch=QUADRUPLES * 4, decay=0.998, flat=0.4,
+    training.learn(saved, {"blip": matcher}, minutes, resume, begin, peak=PEAK, batch=QUADRUPLES * 4, decay=0.998, flat=0.4,
                    betas=(0.9, 0.98), weight_decay=0.02, notes=notes)  # fmt: skip
+
+
+def train(out: Path, minutes: float, device: str = "cpu", resume: bool = False) -> None:
+    """Train into out/blip-match; raises GateFailed when fewer than .9 of its verdicts about single things are right."""
+    torch.manual_seed(0)
+    matcher = Matcher(blip.begun(build(), out)).to(device)
+    learn(matcher, out / "blip-match.pt", minutes, resume, fixed=0.2)  # the vision waits until the text encoder has something to say about it
     export(out)
     figures = measure(out / "blip-match", 200)
     print(figures, flush=True)
