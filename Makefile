@@ -6,13 +6,17 @@ TORCH ?= torch>=2.6
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test bench clean
+.PHONY: demo test soak bench clean
 
 demo: $(VENV)/ready
 	$(BIN)/flowmm demo --out demo
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest
+
+# The server killed 200 times under load; the tests do it a dozen times.
+soak: $(VENV)/ready
+	FLOWMM_SOAK=1 $(BIN)/python -m pytest tests/faults/test_server_killed.py -s
 
 # Speed, compared in one run with what a user would pick instead. Never part of the tests: machines are shared and noisy.
 bench: $(VENV)/ready

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse
 
 from .. import __version__
@@ -120,6 +121,11 @@ def _explain(app: FastAPI, parts: Parts) -> None:
         made = answer(error.status_code, "no-such-route" if error.status_code == 404 else "http", str(error.detail).lower(), fix)
         made.headers.update(error.headers or {})
         return made
+
+    @app.exception_handler(ClientDisconnect)
+    def gone(request: Request, error: ClientDisconnect) -> Json:
+        """It left in the middle of its request, and hears nothing of this."""
+        return answer(400, "gone", "the request ended before it was whole", "Send it again.")
 
     @app.exception_handler(Exception)
     def crashed(request: Request, error: Exception) -> Json:

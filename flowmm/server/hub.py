@@ -25,7 +25,7 @@ from typing import Any
 import msgpack
 
 KEPT_FRAMES, KEPT_BYTES = 20_000, 8 << 20  # for those that reconnect
-MOST_WAITING = 1 << 20  # bytes for one slow reader, before it is told to ask anew
+MOST_WAITING, MOST_BEHIND = 1 << 20, 2_000  # bytes and frames for one slow reader, before it is told to ask anew; a frame's place takes 150 bytes
 LATEST = frozenset(("progress", "preview"))  # of these only the last one of a node matters
 
 
@@ -98,7 +98,7 @@ class Listener:
             self._bytes -= len(before)
         self._waiting[key] = frame
         self._bytes += len(frame)
-        if self._bytes > MOST_WAITING:
+        if self._bytes > MOST_WAITING or len(self._waiting) > MOST_BEHIND:
             self._waiting.clear()
             self._bytes, self._lost = 0, True
         if not self._woken:

@@ -82,6 +82,10 @@ class SavedGraphs:
         self.own, self.shipped = Path(own), Path(shipped)
         self._lock = threading.RLock()  # held by whoever changes something, or reads what changes in several steps
         self._known: dict[Path, tuple[tuple[int, int, int], Listed]] = {}
+        for pattern in (".*.json.*.tmp", ".history/*/.*.json.*.tmp"):  # of a process that was killed
+            for scrap in self.own.glob(pattern):
+                with contextlib.suppress(OSError):
+                    scrap.unlink()
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────
 

@@ -38,14 +38,14 @@ def one(name: str, port: str = "value", **inputs: Any) -> dict[str, Any]:
 
 
 class ServerProcess:
-    """home: FLOWMM_HOME. Its clients have the token."""
+    """home: FLOWMM_HOME. begin: what the process does. log: by default beside the home. Its clients have the token."""
 
-    def __init__(self, home: Path, *options: str):
-        self.home, self.options = home, options
+    def __init__(self, home: Path, *options: str, begin: str = BEGIN, log: Path | None = None):
+        self.home, self.options, self.begin = home, options, begin
         self.url = ""
         self.http: httpx.Client | None = None
         self._popen: subprocess.Popen | None = None
-        self._log = home.parent / f"{home.name}.log"
+        self._log = log or home.with_suffix(".log")
 
     def start(self, wait: bool = True) -> ServerProcess:
         """Start it; wait: until it answers."""
@@ -53,7 +53,7 @@ class ServerProcess:
         environment = os.environ | {"FLOWMM_HOME": str(self.home), "FLOWMM_TOKEN": TOKEN, "PYTHONPATH": here}
         self._from = self._log.stat().st_size if self._log.exists() else 0
         with open(self._log, "ab") as log:
-            command = [sys.executable, "-c", BEGIN, "serve", "--port", "0", "--device", "cpu", "--threads", "1", *self.options]
+            command = [sys.executable, "-c", self.begin, "serve", "--port", "0", "--device", "cpu", "--threads", "1", *self.options]
             self._popen = subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if wait:
             self.url = until(self._address)
@@ -88,6 +88,11 @@ class ServerProcess:
         self._popen.wait()
         self._gone()
         until(lambda: not any(map(alive, workers)))
+
+    def left(self) -> str:
+        """What a server says that ends by itself."""
+        status = self._popen.wait(60)
+        return f"{status}: {self.log()}"
 
     def stop(self, wait: float = 60) -> int:
         """SIGTERM; the exit status."""
