@@ -55,7 +55,7 @@ def serve(host: str, port: int, devices: list[str], *, token: str | None, hosts:
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket, or one sentence about why not. port: 0 for any that is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # said, so that asyncio sends small answers at once and not 40 ms later
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
