@@ -14,12 +14,14 @@ from typing import Any
 
 from ..face.graph import Graph
 from ..graph.check import UNSET
+from ..graph.problems import brief
 from ..graph.signature import Parameter
 from ..models import shelf
 from ..sockets import HeatMap, Image, Labels, Mask, NotAccepted, Score, Seed, Text
 from ..sockets.types import NONE, Choice, ListOf, Plain, Socket, Type, Union
 from ..sockets.values import LARGEST_SEED, numbered
 from .refusals import Refused
+from .summary import EXACT
 from .uploads import Uploads
 
 STEPS = 100  # of a slider whose port names no step
@@ -111,7 +113,8 @@ def _plain(parameter: Parameter, default: Any, told: dict[str, Any]) -> tuple[An
         return _lines(found, default, told), _lines_reader(found), False
     if any(isinstance(kind, Socket) and issubclass(kind.cls, Text) for kind in found) or plain or not any(isinstance(kind, Socket) for kind in found):
         multiline = parameter.port.multiline or isinstance(default, str) and "\n" in default
-        return gr.Textbox(value=default, lines=4 if multiline else 1, max_lines=12 if multiline else 1, **told), _same, bool(plain - {str}) and optional(type_)
+        nothing = optional(type_) and (default is None or bool(plain - {str}))  # an empty box is an empty text, unless none is what it began with
+        return gr.Textbox(value=default, lines=4 if multiline else 1, max_lines=12 if multiline else 1, **told), _same, nothing
     what = f"The key of a {' or '.join(map(str, found))} that a run gave. {parameter.help}".strip()
     return gr.Textbox(value=default, **told | {"info": what}), lambda key: {"value": key}, True
 
@@ -264,7 +267,7 @@ def shown(name: str, type_: Type | None, title: str) -> Shown:
     if all_are(Labels):
         return Shown(name, "labels", gr.Label(label=title))
     if all_are(HeatMap):
-        return Shown(name, "html", gr.HTML(label=title, show_label=True))
+        return Shown(name, "html", gr.HTML(label=title, container=True))
     if all_are(Text) or plain == {str} and len(found) == 1:
         return Shown(name, "text", gr.Textbox(label=title, lines=2, max_lines=20, interactive=False, buttons=["copy"]))
     if plain and plain <= {int, float} and len(plain) == len(found):
@@ -294,17 +297,26 @@ def payload(one: Shown, value: Any, summary: Mapping[str, Any], at: str) -> Any:
         return value._repr_html_()
     if one.kind == "text":
         return str(value)
-    if one.kind == "number":
-        return value
-    return value if isinstance(value, (str, int, float, bool, list, dict)) and _plain_data(value) else dict(summary)
+    return exact(value) if isinstance(value, (str, int, float, bool, list, dict)) and is_plain(value) else dict(summary)
 
 
-def _plain_data(value: Any) -> bool:
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        return False
-    return True
+def is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and is_plain(item) for name, item in value.items())
+    return isinstance(value, (str, int, float, bool, type(None)))
+
+
+def exact(value: Any) -> Any:
+    """Plain data as JSON and JavaScript keep it: what is no number to them is written out."""
+    if isinstance(value, (list, tuple)):
+        return [exact(item) for item in value]
+    if isinstance(value, dict):
+        return {name: exact(item) for name, item in value.items()}
+    if isinstance(value, int) and abs(value) > EXACT:
+        return brief(value) if value.bit_length() > 10_000 else str(value)
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(score: Score) -> dict[str, Any]:
