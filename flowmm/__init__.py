@@ -7,7 +7,7 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Context", "Graph", "GraphError", "NodeFailed", "Runtime", "load", "node"]
+__all__ = ["Context", "Graph", "GraphError", "NodeFailed", "Runtime", "ServerError", "connect", "load", "node"]
 
 if TYPE_CHECKING:
     from .catalog import Context, node
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from .engine.workers.base import NodeFailed
     from .face.find import load
     from .face.graph import Graph
+    from .face.line import ServerError
+    from .face.remote import connect
     from .graph.problems import GraphError
 
 _HOMES = {
     "Context": "catalog", "node": "catalog", "Runtime": "engine.runtime", "NodeFailed": "engine.workers.base",
     "load": "face.find", "Graph": "face.graph", "GraphError": "graph.problems",
+    "connect": "face.remote", "ServerError": "face.line",
 }  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def origin(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
         value = inputs.get(name, parameter.default)
         if value is not UNSET:
             where = graph.folder.resolve if graph.path and name not in inputs else lambda text: Path.cwd() / os.path.expanduser(text)
-            values[name] = _portable(value, where, names_files(parameter.port))
+            values[name] = portable(value, where, names_files(parameter.port))
     return {"graph": dump(graph.document), "name": graph.name, "inputs": values, "versions": versions(graph)}
 
 
@@ -54,10 +54,10 @@ def names_files(port: Port) -> bool:
     return port.source or any(kind == Plain(Path) or (isinstance(kind, Socket) and issubclass(kind.cls, Image)) for kind in kinds)
 
 
-def _portable(value: Any, where: Callable[[str], Path], is_file: bool) -> Any:
+def portable(value: Any, where: Callable[[str], Path], is_file: bool) -> Any:
     """An input as it may travel: plain values as they are, files by name and sha256, the rest by its kind."""
     if isinstance(value, (list, tuple)):
-        return [_portable(item, where, is_file) for item in value]
+        return [portable(item, where, is_file) for item in value]
     if isinstance(value, os.PathLike) or (is_file and isinstance(value, str) and not value.startswith(("zoo:", "hf:"))):
         path = where(os.fspath(value))
         if path.is_file():

@@ -49,8 +49,9 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/runs", status_code=202, summary="Submit a run; on the answer it is in the journal", openapi_extra=takes(RunRequest))
     async def submit(asked: RunRequest = body(RunRequest)) -> Json:
         wanted = Asked(asked.graph, asked.inputs, asked.targets, asked.name, asked.key)
+        begin = {"epoch": parts.hub.epoch, "since": parts.hub.seq}  # what a socket asks for to have all of its events
         run = await asyncio.wrap_future(await parts.in_thread(desk.submit, wanted))
-        return Json(shown(parts, run, whole=False), 202, {"Location": f"/api/runs/{run.id}"})
+        return Json(shown(parts, run, whole=False) | {"events": begin}, 202, {"Location": f"/api/runs/{run.id}"})
 
     @routes.get("/runs", summary="Runs, newest first")
     def list_runs(state: State = None, before: Before = None, limit: Limit = 50) -> Json:
@@ -68,7 +69,10 @@ def router(parts: Parts) -> APIRouter:
     async def read_run(id: str, wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT)] = 0.0) -> Json:
         if wait:
             ended = asyncio.wrap_future(await parts.in_thread(desk.when_ended, id))
-            await asyncio.wait([ended], timeout=wait)
+            try:
+                await asyncio.wait([ended], timeout=wait)
+            except asyncio.CancelledError:  # by the server, which stops
+                raise Refused(503, "stopping", "the server is stopping", "Ask again when it is back.") from None
         return Json(await parts.in_thread(lambda: shown(parts, desk.get(id))))
 
     @routes.get("/runs/{id}/graph", summary="The document that was run")
