@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from running import serving
+from running import TOKEN, serving
+
+import flowmm
 
 
 @pytest.fixture(autouse=True)
@@ -21,4 +23,11 @@ def server(tmp_path_factory):
 def fresh_server(tmp_path):
     """A server of one's own."""
     with serving(tmp_path / "served") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def remote(server):
+    """The module's server as a client has it."""
+    with flowmm.connect(server.url, TOKEN) as made:
         yield made
