@@ -7,12 +7,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from flowmm import Context, node
-from flowmm.sockets import Between, Image, Labels, Latent, Mask, S, Score, Seed, T, Text
-
-
-class Divided(NamedTuple):
-    quotient: int
-    rest: int
+from flowmm.sockets import Between, Image, Labels, Mask, Score, Seed, T, Text
 
 
 class Kinds(NamedTuple):
@@ -36,11 +31,6 @@ class Kinds(NamedTuple):
 @node(version=1)
 def add(a: int, b: int = 1) -> int:
     return a + b
-
-
-@node(version=1)
-def divide(a: int, by: int = 10) -> Divided:
-    return Divided(*divmod(a, by))
 
 
 @node(version=1)
@@ -104,11 +94,6 @@ def lengths(text: Text) -> list[int]:
 
 
 @node(version=1)
-def of_folder(folder: Path) -> str:
-    return Path(folder).name
-
-
-@node(version=1)
 def kinds(seed: int) -> Kinds:
     """One value of every kind a host knows."""
     import numpy
@@ -121,11 +106,6 @@ def kinds(seed: int) -> Kinds:
         Score(table, ("a", "b"), ("x", "y", "z")), Labels((("cat", "dog"),), numpy.array([[0.75, 0.25]], "float32")), Image(pixels[:1]), Image(pixels),
         Image(random.random((1, 3, 4, 4)).astype("float32")), Mask(pixels[:1, :1]), [Image(pixels[:1]), Image(pixels[1:, :, :2])],
     )  # fmt: skip
-
-
-@node(version=1)
-def decoded(latent: Latent[S]) -> Latent[S]:
-    return latent
 
 
 @node(version=1)
