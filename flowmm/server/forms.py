@@ -37,6 +37,7 @@ log = logging.getLogger("flowmm.server")
 KEPT = 64  # forms; the one asked for longest ago goes first
 DEEPEST = 64  # levels of a body, as of a document
 MOST_FILES = 64  # of one upload
+FADE = 1.0  # seconds between two looks at whether a form that was replaced is still in use
 API = "gradio_api/"
 
 # All that is reached of gradio; whatever else it has, or will have, is not there.
@@ -57,6 +58,7 @@ class Forms:
     def __init__(self, parts: Parts):
         self.parts = parts
         self._made: OrderedDict[str, Made] = OrderedDict()
+        self._old: list[Made] = []  # whose place another has, with runs or pages that are still there
         self._making = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,9 +78,10 @@ class Forms:
             await answer(scope, receive, send)
 
     async def stop(self) -> None:
-        for made in self._made.values():
+        living = [*self._made.values(), *self._old]
+        for made in living:
             made.end()
-        await asyncio.gather(*(made.living for made in self._made.values()), return_exceptions=True)
+        await asyncio.gather(*(made.living for made in living), return_exceptions=True)
         self._made.clear()
 
     async def _answer(self, name: str, rest: str, request: Request, scope: Scope, send: Send) -> Response | None:
@@ -94,6 +97,8 @@ class Forms:
                 return await self._draw(made.form, request)
             if request.method == "POST" and CALLS.fullmatch(rest):
                 body = await self.parts.in_thread(self._clean, await request.body())
+                if rest.rstrip("/") == f"{API}cancel":
+                    made = self._holder(made, json.loads(body).get("session_hash"))
                 return await made.serve(_with_body(scope, body), _once(body, request.receive), send)
         except Refused as refused:  # as gradio's clients read it
             return JSONResponse({"detail": str(refused), **refused.as_json()}, refused.status)
@@ -101,6 +106,7 @@ class Forms:
             return await made.serve({**scope, "query_string": b""}, request.receive, _guarding(send))
         if reading and (listening := LISTENING.fullmatch(rest)):
             session = listening["event"] or parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
+            made = self._holder(made, session)
             try:
                 return await made.serve(scope, request.receive, send)
             finally:
@@ -131,13 +137,20 @@ class Forms:
             if made is None or made.etag != etag:
                 new = await self.parts.in_thread(self._make, name, data, etag)
                 await new.begin()
-                if made is not None:
-                    made.retire()
+                leaving = [made] * (made is not None)
                 self._made[name] = made = new
+                self._made.move_to_end(name)
                 while len(self._made) > KEPT:
-                    self._made.popitem(last=False)[1].retire()
+                    leaving.append(self._made.popitem(last=False)[1])
+                self._old = [one for one in self._old if not one.living.done()] + leaving
+                for one in leaving:
+                    one.retire()
             self._made.move_to_end(name)
             return made
+
+    def _holder(self, made: Made, session: Any) -> Made:
+        """The app that works for a session: an older one where the graph was saved anew since it asked."""
+        return next((old for old in self._old if old.form.name == made.form.name and old.holds(session)), made)
 
     def _make(self, name: str, data: bytes, etag: str) -> Made:
         with _BUILDING:  # gradio knows one app being built, and is told its folder by the environment alone
@@ -235,7 +248,7 @@ class Made:
         self.form, self.app, self.etag = form, app, etag
         self.living: asyncio.Task | None = None
         self._ready, self._end = asyncio.Event(), asyncio.Event()
-        self._using, self._retired = 0, False
+        self._using, self._fading = 0, None
 
     async def begin(self) -> None:
         self.living = asyncio.create_task(self._live(), name=f"flowmm-form-{self.form.name}")
@@ -251,14 +264,19 @@ class Made:
             await self.app(scope, receive, send)
         finally:
             self._using -= 1
-            if self._retired and not self._using:
-                self.end()
+
+    def holds(self, session: Any) -> bool:
+        """Whether a page or client has asked this app for something that it has not heard the end of."""
+        return isinstance(session, str) and session in self.form.blocks._queue.pending_messages_per_session
 
     def retire(self) -> None:
-        """Another has its place: it ends once the last page that shows it has gone."""
-        self._retired = True
-        if not self._using:
-            self.end()
+        """Another has its place: it ends once the last page that shows it has gone, and the last run that it waits for."""
+        self._fading = asyncio.create_task(self._fade())
+
+    async def _fade(self) -> None:
+        while (self._using or self.form.waiting) and not self._end.is_set():
+            await asyncio.sleep(FADE)
+        self.end()
 
     def end(self) -> None:
         self._end.set()
