@@ -24,6 +24,17 @@ class Folder:
     def resolve(self, text: str) -> Path:
         if "\x00" in text:
             raise NotAccepted("a path cannot hold a null byte")
+        try:
+            found = self._find(text)
+        except (OSError, ValueError, RuntimeError) as error:  # too long, with a lone surrogate, a ring of links
+            reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or "its links lead round in a ring"
+            raise NotAccepted(f"{brief(text)} is no path: {reason.lower()}") from None
+        if found is None:
+            raise NotAccepted(f"`{text}` lies outside the graph's folder; give the path as an input of the run instead")
+        return found
+
+    def _find(self, text: str) -> Path | None:
+        """The first such file that is there, else where it would be; None: outside."""
         places = [place.resolve() for place in (self.base, *self.roots)]
         inside = []
         for place in places:
@@ -34,11 +45,8 @@ class Folder:
                 if found.exists():
                     return found
             elif os.path.lexists(path):  # a link that leads out is not passed over in silence
-                break
-        else:
-            if inside:
-                return inside[0]
-        raise NotAccepted(f"`{text}` lies outside the graph's folder; give the path as an input of the run instead")
+                return None
+        return inside[0] if inside else None
 
 
 def coerce(value: Any, port: Port, folder: Folder | None = None) -> Any:

@@ -26,6 +26,7 @@ from .parts import Parts
 from .refusals import Refused
 from .routes import asks, events, graphs, runs, values
 from .routes.bodies import REFUSAL, Json
+from .tools import Tools
 
 log = logging.getLogger("flowmm.server")
 COMPRESSED = 1024  # bytes: shorter answers are sent as they are
@@ -33,7 +34,7 @@ COMPRESSED = 1024  # bytes: shorter answers are sent as they are
 
 def build(parts: Parts) -> FastAPI:
     """The app without its guard."""
-    forms = Forms(parts)
+    forms, tools = Forms(parts), Tools(parts)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -42,7 +43,8 @@ def build(parts: Parts) -> FastAPI:
         if left:
             log.warning("%d runs were under way when the server last ended", len(left))
         try:
-            yield
+            async with tools.running():
+                yield
         finally:
             await forms.stop()
             await parts.in_thread(parts.close)
@@ -60,6 +62,7 @@ def build(parts: Parts) -> FastAPI:
         return RedirectResponse("/app/")
 
     app.mount("/app", forms)
+    app.add_route("/mcp", tools, include_in_schema=False)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED)
     _explain(app, parts)
     app.openapi = lambda: _openapi(app)

@@ -74,8 +74,10 @@ class Desk:
         return left
 
     def stop(self) -> None:
-        """Stop what runs at its next step and put it back into the queue; what is finished of it is in the cache. Waits."""
+        """Stop what runs at its next step and put it back into the queue; what is finished of it is in the cache. Waits; once more does nothing."""
         with self._lock:  # after which nothing starts any more
+            if self._stopping:
+                return
             self._stopping = True
             for live in self._live.values():
                 live.ask(STOPPING)
@@ -84,6 +86,8 @@ class Desk:
             thread.join(self.settings.limits.grace + 5)
         for runtime in self._runtimes.values():
             runtime.close()
+        for id_ in list(self._waiters):
+            self._tell(self.get(id_))
 
     def runtime(self, device: str = "") -> Runtime:
         """Of a device, by default the first; its worker process starts with its first node."""
@@ -157,7 +161,7 @@ class Desk:
         return found.state() if found else None
 
     def when_ended(self, id_: str) -> Future[Run]:
-        """A future that has the run once it has ended. Raises Refused."""
+        """A future that has the run once it has ended, or as it is when the server stops. Raises Refused."""
         with self._lock:
             waiter = self._waiters.setdefault(id_, Future())
         try:
@@ -165,7 +169,7 @@ class Desk:
         except Refused:
             self._waiters.pop(id_, None)
             raise
-        if run.state in ENDED:
+        if run.state in ENDED or self._stopping:
             self._tell(run)
         return waiter
 

@@ -22,12 +22,12 @@ SILENT = 20.0  # seconds between pings of a socket, and until one without an ans
 
 def serve(host: str, port: int, devices: list[str], *, token: str | None, hosts: list[str], roots: list[Path], threads: int, dtype: str, as_json: bool) -> None:
     """Serve until interrupted. token: None takes the one of this home folder, "" none. Raises GraphError for what cannot be done."""
+    if token == "" and not loopback(host):
+        message = f"without a token the server listens to this machine alone, not to `{host}`"
+        raise GraphError([Problem("no-token", message, fix="Leave --no-token out, or give --host 127.0.0.1.")])
     bound = bind(host, port)
     port = bound.getsockname()[1]
     token = stored_token(home() / "server") if token is None else token
-    if not token and not loopback(host):
-        message = f"without a token the server listens to this machine alone, not to `{host}`"
-        raise GraphError([Problem("no-token", message, fix="Leave --no-token out, or give --host 127.0.0.1.")])
     settings = Settings(
         home=home(), token=token, host=host, port=port, devices=tuple(choose_device(device) for device in devices or ["auto"]), dtype=dtype, threads=threads,
         roots=tuple(root.expanduser().resolve() for root in roots), hosts=frozenset(hosts),
@@ -49,7 +49,14 @@ def serve(host: str, port: int, devices: list[str], *, token: str | None, hosts:
         ws_ping_interval=SILENT, ws_ping_timeout=SILENT, timeout_graceful_shutdown=STOPPING, lifespan="on", proxy_headers=False,
     )  # fmt: skip
     print(f"flowmm serves {settings.home} at\n\n    {login_url(host, port, token)}\n", file=sys.stderr, flush=True)
-    uvicorn.Server(config).run(sockets=[bound])
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """The desk first: whoever waits for a run is answered at once, so that nobody's patience ends before what runs is put back."""
+            await parts.in_thread(parts.desk.stop)
+            await super().shutdown(sockets)
+
+    Server(config).run(sockets=[bound])
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -75,3 +75,13 @@ def test_its_own_folder_comes_first(tmp_path):
     (far / "only.png").touch()
     folder = Folder(near, (far,))
     assert [folder.resolve(name) for name in ("both.png", "only.png", "neither.png")] == [near / "both.png", far / "only.png", near / "neither.png"]
+
+
+@pytest.mark.parametrize("text", ["a" * 300, "\ud800.png", "ring", "ring/a.png"])
+def test_what_no_disk_takes_as_a_path_is_refused_in_a_sentence(tmp_path, text):
+    from flowmm.graph.coerce import Folder
+    from flowmm.sockets import NotAccepted
+
+    (tmp_path / "ring").symlink_to("ring")
+    with pytest.raises(NotAccepted, match="is no path: "):
+        Folder(tmp_path).resolve(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from pathlib import Path
 
@@ -168,6 +169,31 @@ def test_a_run_that_the_server_died_of_twice_is_quarantined_and_can_be_retried(s
     run = server.ended(again["id"])
     assert run["state"] == "done" and run["outputs"]["out"]["summary"] == {"value": 3}
     assert server.run(id)["state"] == "interrupted"
+
+
+def test_stopped_while_clients_wait_for_a_run_they_are_answered_and_it_is_put_back(server, tmp_path):
+    began, end, answers = tmp_path / "began", tmp_path / "end", []
+    server.start()
+    id = server.submit(one("fault_nodes.wait_for", began=str(began), end=str(end), number=6))
+    until(began.exists)
+    behind = server.submit(one("steps", seed=1))
+    clients = [server.client() for _ in range(4)]
+
+    def wait(client, run):
+        answers.append(client.get(f"/api/runs/{run}", params={"wait": 60}).json())
+
+    threads = [threading.Thread(target=wait, args=(client, run)) for client, run in zip(clients, (id, id, behind, behind))]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)  # they wait
+    server.stop()
+    for thread in threads:
+        thread.join(60)
+    assert [answer["state"] for answer in answers] == ["queued"] * 4, "not cut off"
+    assert "Traceback" not in server.log() and "exceeded" not in server.log()
+    end.touch()
+    server.start()
+    assert [server.ended(run)["state"] for run in (id, behind)] == ["done", "done"]
 
 
 def test_stopped_by_a_signal_the_running_run_waits_again_without_blame(server, tmp_path):

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,26 @@ def test_the_commands_work_in_the_order_they_stand_in(folder):
     assert (folder / "out" / "image.png").is_file() and (folder / "out" / "sheet.png").is_file()
 
 
+@pytest.fixture
+def address(folder):
+    """What `flowmm serve` prints when it has started."""
+    env = os.environ | {"FLOWMM_HOME": str(folder / "home")}
+    server = subprocess.Popen([sys.executable, "-m", "flowmm.cli", "serve", "--port", "0"], cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    printed = ""
+    for line in server.stderr:
+        if printed := line.strip() * line.strip().startswith("http"):
+            break
+    threading.Thread(target=server.stderr.read, daemon=True).start()  # or it would wait for someone to read its log
+    yield printed
+    server.terminate()
+    server.wait(60)
+
+
 @pytest.mark.parametrize("number", range(len(SCRIPTS)))
-def test_the_scripts_work(folder, number):
+def test_the_scripts_work(folder, number, request):
+    text = SCRIPTS[number]
+    if "flowmm.connect(" in text:
+        text = text.replace(re.search(r'"(http://\S+)"', text)[1], request.getfixturevalue("address"))
     script = folder / f"script{number}.py"
-    script.write_text(SCRIPTS[number], encoding="utf-8")
+    script.write_text(text, encoding="utf-8")
     run([str(script)], folder)

@@ -30,7 +30,7 @@ def test_every_tensor_is_float16_and_every_file_is_small(name):
     paths = list(folder(name).rglob("*.safetensors"))
     assert paths
     for path in paths:
-        assert path.stat().st_size < 8_000_000
+        assert path.stat().st_size < 12_000_000  # UniToken's tables have a row for every published id
         with safetensors.safe_open(path, framework="np") as file:
             kinds = {file.get_slice(key).get_dtype() for key in list(file.keys())}
         assert kinds <= {"F16", "I64"}, path

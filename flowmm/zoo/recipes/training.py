@@ -254,11 +254,12 @@ def ship(module: nn.Module, folder: Path) -> None:
 
 
 def clean_names(folder: Path) -> None:
-    """Take the training machine's paths out of the saved configurations."""
+    """Take the training machine's paths out of the saved configurations, however deep they lie."""
     for path in folder.glob("**/*.json"):
-        config = json.loads(path.read_text(encoding="utf-8"))
-        if config.pop("_name_or_path", None) is not None:
-            path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
+        if '"_name_or_path"' in text:
+            config = json.loads(text, object_hook=lambda part: {name: value for name, value in part.items() if name != "_name_or_path"})
+            path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_card(folder: Path, **card) -> None:

@@ -305,6 +305,7 @@ def export(out: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     seen = {"model_type": "siglip", "vision_config": vision().to_dict()}
     (folder / "SigLIP" / "config.json").write_text(json.dumps(seen, indent=2) + "\n", encoding="utf-8")
+    training.clean_names(folder)
     training.write_card(folder, about="UniToken for the shapes world: a 32x32 picture, read as codes and as features, and a question to an answer, or a "
                         "caption to a 32x32 picture.", recipe="python -m flowmm.zoo train unitoken", tokens=32, top_k=0, guidance=2.0, floor=0.1)  # fmt: skip
 
