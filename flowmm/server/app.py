@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect
@@ -25,6 +26,7 @@ from .journal import JournalError, JournalFull
 from .parts import Parts
 from .refusals import Refused
 from .routes import asks, events, graphs, runs, values
+from .routes.answers import Frame
 from .routes.bodies import REFUSAL, Json
 from .tools import Tools
 
@@ -141,6 +143,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         made = get_openapi(title="flowmm", version=__version__, routes=app.routes)
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
         schemas["Refusal"] = REFUSAL
+        schemas["Frame"] = TypeAdapter(Frame).json_schema(ref_template="#/components/schemas/{model}")  # of the socket, which OpenAPI cannot describe
+        schemas["Frame"].pop("$defs")  # they are among the schemas already
         schemas.pop("HTTPValidationError", None), schemas.pop("ValidationError", None)
         made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         made["security"] = [{"token": []}]

@@ -97,8 +97,11 @@ class Forms:
                 return await self._draw(made.form, request)
             if request.method == "POST" and CALLS.fullmatch(rest):
                 body = await self.parts.in_thread(self._clean, await request.body())
+                session = json.loads(body).get("session_hash")
                 if rest.rstrip("/") == f"{API}cancel":
-                    made = self._holder(made, json.loads(body).get("session_hash"))
+                    made = self._holder(made, session)
+                else:
+                    made.form.come(session)
                 return await made.serve(_with_body(scope, body), _once(body, request.receive), send)
         except Refused as refused:  # as gradio's clients read it
             return JSONResponse({"detail": str(refused), **refused.as_json()}, refused.status)

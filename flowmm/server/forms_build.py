@@ -23,11 +23,13 @@ from .results import Damaged, Undecodable
 
 SKIP = {"__type__": "update"}  # gradio's word for a component that stays as it is
 MOST_DRAWN = 64  # masks that pages are about to send with a run
+MOST_GONE = 1_000  # of those that listened, to cancel what they asked for just before
 OUTPUTS = "runs"  # the folder that pictures of runs pretend to lie in
 
 
 class Form:
-    """One graph's form. waiting: by run, the names of who waits for it. drawn: what painters drew, by the id of their page."""
+    """One graph's form. waiting: by run, the names of who waits for it. gone: names of those that listen no more.
+    drawn: what painters drew, by the id of their page."""
 
     def __init__(self, parts: Parts, name: str, graph: Graph):
         """Raises GraphError for a graph that could not run."""
@@ -36,6 +38,7 @@ class Form:
             raise GraphError(errors)
         self.parts, self.name = parts, name
         self.waiting: dict[str, set[str]] = {}
+        self.gone: OrderedDict[str, None] = OrderedDict()
         self.drawn: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self.fields: list[Field] = []
         self.outputs: list[Shown] = []
@@ -111,7 +114,9 @@ class Form:
         follower = Follower(self.parts, Asked(self.name, await self._asked(values), source="app"))
         with _told():
             id_ = await follower.start()
-        self.waiting[id_] = {getattr(LocalContext.request.get(None), "session_hash", None), LocalContext.event_id.get(None)}
+        names = self.waiting[id_] = {getattr(LocalContext.request.get(None), "session_hash", None), LocalContext.event_id.get(None)}
+        if not names.isdisjoint(self.gone):
+            cancel(self.parts, id_)
         return follower
 
     async def _frames(self, follower: Follower) -> AsyncIterator[dict[str, Any]]:
@@ -150,8 +155,16 @@ class Form:
                 made.append({**SKIP, "visible": label is not None, **({"value": label} if label else {})})
         return made
 
+    def come(self, session: Any) -> None:
+        """A page asks for a run, and will listen."""
+        if isinstance(session, str):
+            self.gone.pop(session, None)
+
     def leave(self, session: str) -> None:
-        """A page or client that listened has gone: cancel what was running for it. On the event loop."""
+        """A page or client that listened has gone: cancel what runs for it, and what is about to. On the event loop."""
+        self.gone[session] = None
+        while len(self.gone) > MOST_GONE:
+            self.gone.popitem(last=False)
         for id_, names in self.waiting.items():
             if session in names:
                 cancel(self.parts, id_)

@@ -63,7 +63,7 @@ def client(server: Serving, name: str):
 
 
 def latest(server: Serving) -> dict:
-    return server.http.get("/api/runs", params={"limit": 1}).json()[0]
+    return (server.http.get("/api/runs", params={"limit": 1}).json() or [{"name": None}])[0]
 
 
 def test_a_saved_graph_is_a_form_and_a_function_of_the_same_names(server):
@@ -300,9 +300,16 @@ def until(condition) -> None:
 
 @pytest.mark.parametrize("page", [True, False], ids=["page", "program"])
 def test_whoever_leaves_cancels_the_run(server, tmp_path, page):
-    data = waiting(server, tmp_path, "left" if page else "left-program")
-    events(server, "left" if page else "left-program", *data, until="process_starts", page=page, session=f"leaving-{page}")
-    until(lambda: latest(server)["state"] == "cancelled")
+    name = "left" if page else "left-program"
+    data = waiting(server, tmp_path, name)
+    events(server, name, *data, until="process_starts", page=page, session=f"leaving-{page}")  # before or after it was submitted
+    until(lambda: latest(server)["name"] == name and latest(server)["state"] == "cancelled")
+
+
+def test_whoever_left_and_came_back_has_a_run_again(server):
+    publish(server, "sums", sums())
+    events(server, "sums", 1, 2, session="again", until="process_starts")
+    assert events(server, "sums", 3, 4, session="again")[-1]["output"]["data"][0] == 7
 
 
 def test_a_stopped_run_is_cancelled(server, tmp_path):

@@ -18,6 +18,7 @@ from ...models import shelf
 from .. import asking
 from ..metrics import resident
 from ..parts import Parts
+from .answers import Check, Compatible, Model, Nodes, Plan, System
 from .bodies import ERRORS, CompatibleRequest, GraphRequest, Json, TargetsRequest, body, takes
 
 
@@ -34,7 +35,7 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(prefix="/api", tags=["graphs"], responses={status: ERRORS[status] for status in (401, 404, 422)})
     nodes = Catalogue()
 
-    @routes.get("/nodes", summary="Every node type: help, inputs with types, ranges and defaults, outputs", response_class=Json)
+    @routes.get("/nodes", response_model=Nodes, summary="Every node type: help, inputs with types, ranges and defaults, outputs", response_class=Json)
     def list_nodes(request: Request) -> Response:
         headers = {"ETag": nodes.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if nodes.etag in request.headers.get("if-none-match", ""):
@@ -43,26 +44,38 @@ def router(parts: Parts) -> APIRouter:
             return Response(nodes.packed, media_type="application/json", headers=headers | {"Content-Encoding": "gzip"})
         return Response(nodes.data, media_type="application/json", headers=headers)
 
-    @routes.post("/check", summary="A graph's problems, typed edges with predicted shapes, inputs, outputs, memory", openapi_extra=takes(GraphRequest))
+    @routes.post(
+        "/check",
+        response_model=Check,
+        summary="A graph's problems, typed edges with predicted shapes, inputs, outputs, memory",
+        openapi_extra=takes(GraphRequest),
+    )
     def check(asked: GraphRequest = body(GraphRequest)) -> Json:
         graph, _ = parts.library.open(asked.graph, asked.name)
         return Json(asking.check(graph, parts.library.inputs(graph, asked.inputs)))
 
-    @routes.post("/compatible", summary="What a wire from this port may lead to, in the graph and among node types", openapi_extra=takes(CompatibleRequest))
+    @routes.post(
+        "/compatible",
+        response_model=Compatible,
+        summary="What a wire from this port may lead to, in the graph and among node types",
+        openapi_extra=takes(CompatibleRequest),
+    )
     def compatible(asked: CompatibleRequest = body(CompatibleRequest)) -> Json:
         graph, _ = parts.library.open(asked.graph, asked.name)
         return Json(asking.compatible(graph, asked.node, asked.port, asked.side))
 
-    @routes.post("/plan", summary="What a run would do: nodes cached or to run, memory, models here or missing", openapi_extra=takes(TargetsRequest))
+    @routes.post(
+        "/plan", response_model=Plan, summary="What a run would do: nodes cached or to run, memory, models here or missing", openapi_extra=takes(TargetsRequest)
+    )
     def plan(asked: TargetsRequest = body(TargetsRequest)) -> Json:
         graph, _ = parts.library.open(asked.graph, asked.name)
         return Json(asking.plan(graph, parts.library.inputs(graph, asked.inputs), asked.targets, parts.desk.runtime()))
 
-    @routes.get("/models", summary="The models that are here: embedded, pulled, converted", tags=["system"])
+    @routes.get("/models", response_model=list[Model], summary="The models that are here: embedded, pulled, converted", tags=["system"])
     def models() -> Json:
         return Json([{"name": one.name, "kind": one.kind, "class": one.cls, "bytes": one.bytes, "licence": one.licence} for one in shelf.entries()])
 
-    @routes.get("/system", summary="Devices, memory, cache, queue, versions", tags=["system"])
+    @routes.get("/system", response_model=System, summary="Devices, memory, cache, queue, versions", tags=["system"])
     def system() -> Json:
         return Json(_system(parts))
 

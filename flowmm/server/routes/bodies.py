@@ -89,9 +89,7 @@ class TargetsRequest(GraphRequest):
 
 
 class RunRequest(TargetsRequest):
-    key: Annotated[
-        str | None, Field(description="Your own name for this request: asked again under it, the first run is returned.", max_length=200)
-    ] = None
+    key: Annotated[str | None, Field(description="Your own name for this request: asked again under it, the first run is returned.", max_length=200)] = None
 
 
 class MoveRequest(BaseModel):

@@ -14,6 +14,7 @@ from ..journal import Run
 from ..parts import Parts
 from ..refusals import Refused
 from ..uploads import MEDIA as PICTURES
+from .answers import UploadShape
 from .bodies import ERRORS, Json
 
 Shape = Annotated[Literal["file", "thumbnail", "value"], Query(description="A file that people open; a small JPEG; or the value itself, for flowmm.connect.")]
@@ -39,7 +40,7 @@ def served(parts: Parts, key: str, type_: str, shape: str, item: int, size: int,
     if item >= len(found):
         raise Refused(404, "no-such-item", f"it has {len(found)} item{'s' * (len(found) != 1)}, so there is no item {item}", "Count from 0.")
     name, data = found[item]
-    media = MEDIA[name[name.rindex("."):]]
+    media = MEDIA[name[name.rindex(".") :]]
     disposition = "inline" if media == "image/png" else "attachment"
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)
     return Response(data, media_type=media, headers=headers | {"Content-Disposition": f'{disposition}; filename="{safe}"'})
@@ -92,19 +93,23 @@ def router(parts: Parts) -> APIRouter:
             raise Refused(404, "no-such-value", f"there is no value `{key[:60]}` here", "Run what made it again.")
         return served(parts, key, type_, shape, item, size, key[:16])
 
-    @routes.post("/uploads", status_code=201, summary="Keep a picture: PNG, JPEG or WebP", openapi_extra={"requestBody": {"required": True, "content": {
+    @routes.post("/uploads", response_model=UploadShape, status_code=201, summary="Keep a picture: PNG, JPEG or WebP", openapi_extra={"requestBody": {"required": True, "content": {
         kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/png", "image/jpeg", "image/webp")}}})  # fmt: skip
     async def upload(request: Request) -> Json:
         data = await request.body()
         return Json((await parts.in_thread(parts.uploads.add, data)).as_json(), 201)
 
-    @routes.get("/uploads", summary="Pictures that were uploaded, newest first")
+    @routes.get("/uploads", response_model=list[UploadShape], summary="Pictures that were uploaded, newest first")
     def list_uploads(limit: Annotated[int, Query(ge=1, le=500)] = 100) -> Json:
         return Json([one.as_json() for one in parts.uploads.listing(limit)])
 
     @routes.get("/uploads/{id}", summary="An uploaded picture")
     def read_upload(id: str) -> Response:
         path = parts.uploads.path(id)
-        return Response(path.read_bytes(), media_type=PICTURES[path.suffix[1:]], headers={"Content-Disposition": f'attachment; filename="{path.name}"', "Cache-Control": "private, max-age=3600"})
+        return Response(
+            path.read_bytes(),
+            media_type=PICTURES[path.suffix[1:]],
+            headers={"Content-Disposition": f'attachment; filename="{path.name}"', "Cache-Control": "private, max-age=3600"},
+        )
 
     return routes

@@ -1,0 +1,382 @@
+"""What the routes answer, for the API's document, from which the editor's types are made. Nothing here runs: routes write plain JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from typing_extensions import NotRequired, TypedDict  # typing's own is enough from Python 3.12 on
+
+Words = str | dict[str, str]
+State = Literal["queued", "running", "done", "failed", "interrupted", "cancelled"]
+
+# ── types, nodes, graphs ────────────────────────────────────────────────────────────────────────
+
+
+class TypeShape(TypedDict):
+    """A type as data. name: of a plain type, socket or variable. args: a socket's spaces. facts: of a space that is known."""
+
+    kind: Literal["plain", "choice", "socket", "list", "union", "variable", "space"]
+    name: NotRequired[str]
+    values: NotRequired[list[str | int | float | bool | None]]
+    args: NotRequired[list[TypeShape]]
+    colour: NotRequired[str]
+    item: NotRequired[TypeShape]
+    members: NotRequired[list[TypeShape]]
+    space: NotRequired[str]
+    facts: NotRequired[dict[str, Any]]
+
+
+class Bounds(TypedDict, total=False):
+    low: float
+    high: float
+    step: float
+
+
+class InputPort(TypedDict):
+    """shown: the type in words. Without a default it must be wired or given."""
+
+    type: TypeShape
+    shown: str
+    help: Words
+    default: NotRequired[Any]
+    between: NotRequired[Bounds]
+    multiline: NotRequired[bool]
+    source: NotRequired[bool]
+    lazy: NotRequired[bool]
+
+
+class OutputPort(TypedDict):
+    type: TypeShape
+    shown: str
+    help: Words
+
+
+class NodeType(TypedDict):
+    op: str
+    version: int
+    title: Words
+    help: Words
+    tags: list[str]
+    reference: str
+    module: str
+    pure: bool
+    lane: str
+    inputs: dict[str, InputPort]
+    outputs: dict[str, OutputPort]
+
+
+class Pack(TypedDict):
+    name: str
+    package: str
+    distribution: str | None
+    version: str | None
+    errors: dict[str, str]
+
+
+class Nodes(TypedDict):
+    nodes: dict[str, NodeType]
+    packs: list[Pack]
+
+
+class ListedGraph(TypedDict):
+    """modified: Unix seconds. problem: why it cannot be opened, else "". etag: "" if it cannot be read."""
+
+    name: str
+    own: bool
+    etag: str
+    modified: float
+    title: Words
+    about: Words
+    tags: list[str]
+    inputs: list[str]
+    outputs: list[str]
+    problem: str
+
+
+class SavedGraph(TypedDict):
+    name: str
+    etag: str
+
+
+class Version(TypedDict):
+    etag: str
+    saved: float
+    bytes: int
+
+
+class Trashed(TypedDict):
+    id: str
+    name: str
+    deleted: float
+    bytes: int
+
+
+class TrashId(TypedDict):
+    trash: str
+
+
+class Name(TypedDict):
+    name: str
+
+
+# ── what can be known without running ───────────────────────────────────────────────────────────
+
+
+class ProblemShape(TypedDict):
+    """level: error, warning, or unknown (cannot be told before a model is here)."""
+
+    code: str
+    message: str
+    node: str
+    port: str
+    got: str
+    expected: str
+    fix: str
+    level: Literal["error", "warning", "unknown"]
+
+
+EdgeShape = TypedDict("EdgeShape", {"from": str, "to": str, "type": str, "shape": list[int | None] | None, "dtype": str | None, "bytes": int | None})
+
+
+class GraphInput(TypedDict):
+    type: TypeShape
+    shown: str
+    title: Words
+    help: Words
+    required: bool
+    default: NotRequired[Any]
+    between: NotRequired[Bounds]
+    multiline: NotRequired[bool]
+    source: NotRequired[bool]
+
+
+class GraphOutput(TypedDict):
+    type: TypeShape | None
+    shown: str
+    title: str
+
+
+class Memory(TypedDict):
+    """In bytes. at_least: whether something is not known, so that it may be more."""
+
+    peak: int
+    weights: int
+    at_least: bool
+
+
+class Check(TypedDict):
+    problems: list[ProblemShape]
+    edges: list[EdgeShape]
+    inputs: dict[str, GraphInput]
+    outputs: dict[str, GraphOutput]
+    memory: Memory
+
+
+class Fit(TypedDict):
+    node: str
+    port: str
+    fits: bool
+    why: NotRequired[str]
+
+
+class NewFit(TypedDict):
+    op: str
+    version: int
+    title: str
+    ports: list[str]
+
+
+class Compatible(TypedDict):
+    """type: of the port held, in words. ports: of the graph. nodes: types that have a fitting port."""
+
+    type: str
+    ports: list[Fit]
+    nodes: list[NewFit]
+
+
+class NamedModel(TypedDict):
+    source: str
+    ports: list[str]
+    here: bool
+    why: NotRequired[str]
+
+
+class Plan(TypedDict):
+    """nodes: by name, what a run would do with them; those it would not touch are left out. runs, cached: how many."""
+
+    nodes: dict[str, Literal["cached", "run", "free", "undecided"]]
+    runs: int
+    cached: int
+    memory: Memory
+    models: list[NamedModel]
+    problems: list[ProblemShape]
+
+
+Kind = Literal["embedded", "pulled", "converted", "cache", "unfinished"]
+Model = TypedDict("Model", {"name": str, "kind": Kind, "class": str, "bytes": int, "licence": str})  # `class` is no name in Python's grammar
+
+
+class Device(TypedDict):
+    """resident: bytes of its worker process. cached: of its memory cache, None before its first run."""
+
+    name: str
+    model: str
+    dtype: str
+    worker: int | None
+    resident: int
+    cached: dict[str, int] | None
+
+
+class System(TypedDict):
+    versions: dict[str, str]
+    devices: list[Device]
+    memory: int
+    cache: dict[str, Any] | None
+    results: dict[str, int]
+    runs: dict[State, int]
+    listeners: int
+    epoch: str
+
+
+# ── runs and values ─────────────────────────────────────────────────────────────────────────────
+
+
+class RunError(TypedDict):
+    code: str
+    message: str
+    node: NotRequired[str]
+    fix: NotRequired[str]
+    problems: NotRequired[list[ProblemShape]]
+
+
+class RunOutput(TypedDict):
+    """key: of its value. type: its socket's name. summary: a few plain facts, whatever its type has."""
+
+    key: str
+    type: str
+    summary: dict[str, Any]
+
+
+class Progress(TypedDict):
+    step: int
+    steps: int
+    eta: float | None
+
+
+class LiveRun(TypedDict):
+    """What is known of a run that is being executed. progress, texts: by node."""
+
+    total: int
+    done: int
+    cached: int
+    seconds: float
+    progress: dict[str, Progress]
+    texts: dict[str, str]
+    stopping: str
+
+
+class RunShape(TypedDict):
+    """A run. graph: the sha256 of its document. Times are Unix seconds; seconds: of work. inputs and what follows only if asked for one run."""
+
+    id: str
+    number: int
+    name: str
+    title: str
+    state: State
+    source: str
+    submitted: float
+    started: float | None
+    finished: float | None
+    seconds: float | None
+    executed: int | None
+    cached: int | None
+    error: RunError | None
+    attempt: int
+    parent: str | None
+    device: str | None
+    graph: str
+    inputs: NotRequired[dict[str, Any]]
+    targets: NotRequired[list[str] | None]
+    outputs: NotRequired[dict[str, RunOutput]]
+    place: NotRequired[int | None]
+    live: NotRequired[LiveRun]
+
+
+class Begin(TypedDict):
+    epoch: str
+    since: int
+
+
+class SubmittedRun(RunShape):
+    """events: what a socket asks for to have all of the run's events."""
+
+    events: Begin
+
+
+class Queue(TypedDict):
+    running: list[RunShape]
+    waiting: list[RunShape]
+    count: int
+
+
+class Deleted(TypedDict):
+    deleted: str
+
+
+class GalleryItem(RunOutput):
+    """An output of a run. number: over all outputs, to turn the page by."""
+
+    number: int
+    run: str
+    output: str
+    name: str
+    title: str
+    finished: float | None
+
+
+class UploadShape(TypedDict):
+    """width, height: in pixels, upright as a graph sees it."""
+
+    id: str
+    width: int
+    height: int
+    bytes: int
+    kind: Literal["png", "jpg", "webp"]
+
+
+class Trace(TypedDict):
+    traceEvents: list[dict[str, Any]]
+    displayTimeUnit: str
+
+
+# ── frames of the socket ────────────────────────────────────────────────────────────────────────
+
+
+class Frame(TypedDict):
+    """A message of /api/events; which fields it has is told by its type (see flowmm.server.hub)."""
+
+    type: Literal["hello", "lost", "run", "planned", "nodes", "running", "progress", "preview", "text", "note"]
+    seq: NotRequired[int]
+    epoch: NotRequired[str]
+    caught_up: NotRequired[bool]
+    id: NotRequired[str]
+    state: NotRequired[State | Literal["deleted"]]
+    place: NotRequired[int]
+    name: NotRequired[str]
+    title: NotRequired[str]
+    source: NotRequired[str]
+    device: NotRequired[str]
+    error: NotRequired[RunError | None]
+    outputs: NotRequired[dict[str, RunOutput]]
+    seconds: NotRequired[float]
+    executed: NotRequired[int]
+    cached: NotRequired[int | list[str]]
+    total: NotRequired[int]
+    names: NotRequired[list[str]]
+    took: NotRequired[dict[str, float]]
+    node: NotRequired[str]
+    step: NotRequired[int]
+    steps: NotRequired[int]
+    eta: NotRequired[float | None]
+    at: NotRequired[int]
+    text: NotRequired[str]
