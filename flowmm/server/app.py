@@ -27,7 +27,7 @@ from .parts import Parts
 from .refusals import Refused
 from .routes import asks, events, graphs, runs, values
 from .routes.answers import Frame
-from .routes.bodies import REFUSAL, Json
+from .routes.bodies import REFUSAL, REQUESTS, Json
 from .tools import Tools
 
 log = logging.getLogger("flowmm.server")
@@ -143,6 +143,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         made = get_openapi(title="flowmm", version=__version__, routes=app.routes)
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
         schemas["Refusal"] = REFUSAL
+        schemas.update({model.__name__: model.model_json_schema() for model in REQUESTS})
         schemas["Frame"] = TypeAdapter(Frame).json_schema(ref_template="#/components/schemas/{model}")  # of the socket, which OpenAPI cannot describe
         schemas["Frame"].pop("$defs")  # they are among the schemas already
         schemas.pop("HTTPValidationError", None), schemas.pop("ValidationError", None)

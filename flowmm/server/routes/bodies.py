@@ -58,10 +58,8 @@ def _problem(detail: Any) -> Problem:
 
 
 def takes(model: type[BaseModel]) -> dict[str, Any]:
-    """What the API's document says of a body that is read here."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    """What the API's document says of a body that is read here; the schema itself is among REQUESTS."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}}}
 
 
 GraphIn = Annotated[str | dict[str, Any], Field(description="A saved graph's name, or a whole graph document.")]
@@ -100,6 +98,7 @@ class RenameRequest(BaseModel):
     to: Annotated[str, Field(max_length=200, description="The new name.")]
 
 
+REQUESTS = (GraphRequest, CompatibleRequest, TargetsRequest, RunRequest, MoveRequest, RenameRequest)
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
     for status, text in {400: "It cannot be read.", 401: "No token.", 403: "Not allowed.", 404: "Not here.", 409: "Not in this state.",
