@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import zoo
-from . import snapshots
+from . import patches, snapshots
 from .snapshots import Repo
 from .weights import SourceError
 
@@ -87,7 +87,7 @@ def size(path: Path) -> int:
 
 
 def class_of(folder: Path) -> str:
-    """The class a folder's config names; "" where it has none."""
+    """The class a folder's config names, LoRA for one that has only that; "" where it has none."""
     for file, names in (("model_index.json", ("_class_name",)), ("config.json", ("architectures", "_class_name", "model_type"))):
         try:
             config = json.loads((folder / file).read_text(encoding="utf-8"))
@@ -95,7 +95,7 @@ def class_of(folder: Path) -> str:
         except (OSError, ValueError, AttributeError, TypeError):
             continue
         return str(stated[0] if isinstance(stated, list) else stated)
-    return ""
+    return "LoRA" if any((folder / name).is_file() for name in patches.NAMES) else ""
 
 
 def _entry(name: str, kind: str, folder: Path, commit: str = "", licence: str = "") -> Entry:

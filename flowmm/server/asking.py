@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,12 +18,13 @@ from ..graph.document import words
 from ..graph.problems import Problem
 from ..graph.signature import check_inputs
 from ..graph.wiring import Const, Input, Link
+from ..models.patches import lora
 from ..models.source import open_source
 from ..models.weights import SourceError
 from ..sockets.types import Type, instantiate
 from .refusals import Refused
 
-MOST_RECHECKS = 100  # ports whose wire is taken away to see whether the new one would fit
+MOST_RECHECKS, MOST_RECHECKED = 100, 20_000  # ports whose wire is taken away to see whether the new one would fit, and nodes checked again for it
 
 
 def check(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def _targets(graph: Graph, checked: Checked, type_: Type, source: Link | None) -
     """Every input port of the graph's nodes: does this output fit, and why not."""
     wiring = graph.wiring
     above = wiring.ancestors([source.producer]) if source else set()
-    rechecks = MOST_RECHECKS
+    rechecks = min(MOST_RECHECKS, MOST_RECHECKED // max(len(wiring.names), 1))
     for i, spec in enumerate(wiring.specs):
         for port in spec.inputs.values() if spec else ():
             why = ""
@@ -220,8 +222,13 @@ def models(graph: Graph, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _here(source: str, graph: Graph) -> dict[str, Any]:
+    """A model or a LoRA that can be opened; else why not."""
     try:
-        open_source(source if source.startswith(("zoo:", "hf:")) else str(graph.folder.resolve(source)))
+        name = source if source.startswith(("zoo:", "hf:")) else str(graph.folder.resolve(source))
+        open_source(name)
     except (SourceError, ValueError) as error:
+        with contextlib.suppress(SourceError, ValueError):
+            lora(name, 1)
+            return {"here": True}
         return {"here": False, "why": str(error)}
     return {"here": True}

@@ -251,6 +251,11 @@ def test_a_plan_of_a_broken_graph_is_refused_with_its_problems(server):
 # ── the system ──────────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_lora_is_a_model_that_is_here(server):
+    found = server.post("/api/plan", graph="style-transfer").json()
+    assert {one["source"]: one["here"] for one in found["models"]} == dict.fromkeys(("zoo:sd", "zoo:sd-control", "zoo:sd-style-lora"), True)
+
+
 def test_the_models_and_the_system_are_told(server):
     assert "clip" in str([one["name"] for one in server.http.get("/api/models").json()])
     found = server.http.get("/api/system").json()
