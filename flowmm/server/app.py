@@ -14,7 +14,6 @@ from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import RedirectResponse
 
 from .. import __version__
 from ..graph.problems import GraphError, Unreadable
@@ -23,6 +22,7 @@ from ..store.objects import Damaged
 from .forms import Forms
 from .guard import FORM, JSON, PICTURES, Body, Guard
 from .journal import JournalError, JournalFull
+from .pages import add_pages
 from .parts import Parts
 from .refusals import Refused
 from .routes import asks, events, graphs, runs, values
@@ -59,10 +59,7 @@ def build(parts: Parts) -> FastAPI:
     def metrics() -> Response:
         return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @app.get("/", include_in_schema=False)
-    def home() -> Response:
-        return RedirectResponse("/app/")
-
+    add_pages(app)
     app.mount("/app", forms)
     app.add_route("/mcp", tools, include_in_schema=False)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED)

@@ -235,7 +235,7 @@ X = {"one": {"op": ADD, "in": {"a": {"from": "input.x"}}}}
 
 @pytest.mark.parametrize(
     "given, code",
-    [({}, "input-not-given"), ({"x": "1"}, "bad-input"), ({"x": 1.5}, "bad-input"), ({"x": object()}, "bad-input"), ({"x": None}, "bad-input"),
+    [({}, "input-not-given"), ({"x": "1"}, "bad-input"), ({"x": 1.5}, "bad-input"), ({"x": b"bytes"}, "bad-input"), ({"x": None}, "bad-input"),
      ({"x": 1, "y": 2}, "no-such-input"), ({"x": float("nan")}, "bad-input")],
     ids=str,
 )  # fmt: skip

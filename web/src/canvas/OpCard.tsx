@@ -1,0 +1,117 @@
+// A node: its title, sockets and widgets, and what it is at while it runs.
+import type { NodeProps } from "@xyflow/react"
+import { ChevronDown, ChevronRight, TriangleAlert } from "lucide-react"
+import { memo } from "react"
+import { useT, words } from "../app/i18n"
+import { useCatalogue } from "../app/catalogue"
+import type { NodeType } from "../api/types"
+import { type NodeDoc, isList, isWire, literal, plain, setPort } from "../document/model"
+import { amend, edit, useDocument } from "../document/store"
+import { useTyping } from "../typing/store"
+import { Field } from "../widgets/Field"
+import { CardState } from "./CardState"
+import { toggled } from "./layout"
+import { HEAD, hasMore, type Row, ROW, shapeOf } from "./shape"
+import { Socket } from "./Socket"
+
+export const OpCard = memo(function OpCard({ id, selected }: NodeProps) {
+  const t = useT()
+  const node = useDocument(({ doc }) => doc.nodes?.[id])
+  const open = useDocument(({ doc }) => doc.layout?.open?.includes(id) ?? false)
+  const collapsed = useDocument(({ doc }) => doc.layout?.collapsed?.includes(id) ?? false)
+  const colour = useDocument(({ doc }) => doc.layout?.colours?.[id])
+  const spec = useCatalogue(({ nodes }) => (node ? nodes?.[node.op] : undefined))
+  const problem = useTyping(({ problems }) => problems.find((one) => one.node === id && one.level === "error")?.message)
+  if (!node) return null
+  return (
+    <article className={`card${selected ? " selected" : ""}${problem ? " wrong" : ""}`} data-colour={colour} aria-label={title(id, node, spec)}>
+      <header className="card-head" style={{ height: HEAD }}>
+        <button
+          type="button" className="bare nodrag" aria-expanded={!collapsed} aria-label={t(collapsed ? "expand" : "collapse")}
+          onClick={() => edit((doc) => toggled(doc, "collapsed", id))}
+        >
+          {collapsed ? <ChevronRight size={14} /> : <ChevronDown size={14} />}
+        </button>
+        <span className="card-title" title={spec ? words(spec.help) : node.op}>{title(id, node, spec)}</span>
+        {problem && <TriangleAlert size={14} className="warn" aria-label={problem} />}
+        <CardState id={id} />
+      </header>
+      {spec ? <Body id={id} node={node} spec={spec} open={open} collapsed={collapsed} /> : <Unknown id={id} node={node} />}
+    </article>
+  )
+})
+
+function title(id: string, node: NodeDoc, spec: NodeType | undefined): string {
+  const own = node.op.slice(node.op.lastIndexOf(".") + 1)
+  const named = spec ? words(spec.title) : node.op
+  return id === own || id.replace(/_\d+$/, "") === own ? named : `${named} · ${id}`
+}
+
+interface BodyProps {
+  id: string
+  node: NodeDoc
+  spec: NodeType
+  open: boolean
+  collapsed: boolean
+}
+
+function Body({ id, node, spec, open, collapsed }: BodyProps) {
+  const t = useT()
+  const { rows, height, hidden } = shapeOf(node, spec, { open, collapsed })
+  if (collapsed)
+    return (
+      <>
+        {Object.entries(spec.inputs).map(([port, { type, shown }]) => <Socket key={port} node={id} port={port} side="input" type={type} shown={shown} top={HEAD / 2} />)}
+        {Object.entries(spec.outputs).map(([port, { type, shown }]) => <Socket key={port} node={id} port={port} side="output" type={type} shown={shown} top={HEAD / 2} />)}
+      </>
+    )
+  return (
+    <>
+      {rows.map((row) => <PortRow key={row.port} id={id} node={node} row={row} />)}
+      {(hidden > 0 || (open && hasMore(spec, node))) && (
+        <button type="button" className="bare more nodrag" style={{ top: height - ROW - 8, height: ROW }} onClick={() => edit((doc) => toggled(doc, "open", id))}>
+          {hidden ? t("more", { n: hidden }) : t("fewer")}
+        </button>
+      )}
+    </>
+  )
+}
+
+function PortRow({ id, node, row: { port, kind, height, top, input, output } }: { id: string; node: NodeDoc; row: Row }) {
+  const value = node.in?.[port]
+  const wired = isWire(value) || isList(value)
+  return (
+    <div className={`row ${kind}`} style={{ top, height }}>
+      {input && <Socket node={id} port={port} side="input" type={input.type} shown={input.shown} top={ROW / 2} />}
+      {input && (kind === "socket" || wired) && (
+        <span className={`port${"default" in input ? " optional" : ""}`} title={words(input.help)}>{port}</span>
+      )}
+      {input && kind !== "socket" && !wired && (
+        <Field
+          label={port} port={input} value={plain(value)}
+          onChange={(json, going) =>
+            (going ? (change: Parameters<typeof edit>[0]) => amend(`${id}.${port}`, change) : edit)((doc) =>
+              setPort(doc, id, port, json === undefined ? undefined : literal(json)),
+            )
+          }
+        />
+      )}
+      {output && <span className="port out" title={words(output[1].help)}>{output[0]}</span>}
+      {output && <Socket node={id} port={output[0]} side="output" type={output[1].type} shown={output[1].shown} top={ROW / 2} />}
+    </div>
+  )
+}
+
+/** A node whose pack is not here: inert, but kept with all that it says. */
+function Unknown({ id, node }: { id: string; node: NodeDoc }) {
+  return (
+    <>
+      {Object.keys(node.in ?? {}).map((port, i) => (
+        <div key={port} className="row socket" style={{ top: HEAD + 8 + i * ROW, height: ROW }}>
+          <Socket node={id} port={port} side="input" type={null} shown="?" top={ROW / 2} />
+          <span className="port">{port}</span>
+        </div>
+      ))}
+    </>
+  )
+}

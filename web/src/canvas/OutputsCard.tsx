@@ -1,0 +1,44 @@
+// The graph's outputs as one card: what came out last, in the place where it will come again.
+import type { NodeProps } from "@xyflow/react"
+import { memo } from "react"
+import { useT } from "../app/i18n"
+import { split } from "../document/model"
+import { useDocument } from "../document/store"
+import { Shown } from "../results/Shown"
+import { useRuns } from "../run/store"
+import { useTyping } from "../typing/store"
+import { HEAD, outputsShape, ROW } from "./shape"
+import { Socket } from "./Socket"
+import { OUTPUTS } from "../document/model"
+
+export const OutputsCard = memo(function OutputsCard({ selected }: NodeProps) {
+  const t = useT()
+  const doc = useDocument(({ doc }) => doc)
+  const types = useTyping(({ check }) => check?.outputs)
+  const { rows, height } = outputsShape(doc)
+  return (
+    <article className={`card own outputs${selected ? " selected" : ""}`} aria-label={t("outputs")}>
+      <header className="card-head" style={{ height: HEAD }}><span className="card-title">{t("outputs")}</span></header>
+      {rows.map(({ name, height, top }) => (
+        <div key={name} className="row output" style={{ top, height }}>
+          <Socket node={OUTPUTS} port={name} side="input" type={types?.[name]?.type} shown={types?.[name]?.shown ?? "?"} top={ROW / 2} />
+          <span className="port">{types?.[name]?.title ?? name}</span>
+          <Coming name={name} from={split(doc.outputs![name]!.from)[0]} />
+        </div>
+      ))}
+      <p className="hint" style={{ top: height - ROW - 8, height: ROW }}>{t("addOutput")}</p>
+    </article>
+  )
+})
+
+/** The result, or while it is made what there is of it. */
+function Coming({ name, from }: { name: string; from: string }) {
+  const result = useRuns(({ current }) => current?.outputs[name])
+  const run = useRuns(({ current }) => current?.id)
+  const preview = useRuns(({ previews }) => previews[from])
+  const text = useRuns(({ texts }) => texts[from])
+  if (result && run) return <Shown run={run} name={name} output={result} />
+  if (preview) return <img className="result pixels" src={preview} alt="" />
+  if (text) return <p className="result text">{text}</p>
+  return <div className="result empty" />
+}

@@ -1,0 +1,130 @@
+// What a card shows and how large it is, from the document alone: rows have fixed heights, so that sockets are where they are before anything is drawn.
+import type { InputPort, NodeType, OutputPort, TypeShape } from "../api/types"
+import type { Size } from "../document/layout"
+import { type Doc, INPUTS, isList, isWire, type NodeDoc, OUTPUTS } from "../document/model"
+
+export const WIDTH = 248
+export const HEAD = 34
+export const ROW = 26
+export const FIELD = 46 // a widget with its label above it
+export const TEXT = 92 // room to write
+export const PICTURE = 148
+export const PADDING = 8
+export const WIDE = 288
+
+export type Kind = "socket" | "check" | "field" | "text" | "picture"
+const HEIGHTS: Record<Kind, number> = { socket: ROW, check: ROW, field: FIELD, text: TEXT, picture: PICTURE }
+
+export interface Row {
+  port: string
+  kind: Kind
+  height: number
+  top: number // of the row, from the card's
+  input?: InputPort
+  output?: [name: string, port: OutputPort] // shown at the right end of the same row
+}
+
+export interface Shape extends Size {
+  rows: Row[]
+  hidden: number // settings that are folded away
+}
+
+/** The members of a union that are not None; any other type alone. */
+export function members(type: TypeShape): TypeShape[] {
+  return (type.kind === "union" ? (type.members ?? []) : [type]).filter(({ kind, name }) => !(kind === "plain" && name === "None"))
+}
+
+/** The one member that says what a widget is, if there is one. */
+export function core(type: TypeShape): TypeShape | undefined {
+  const found = members(type)
+  return found.find(({ kind }) => kind === "choice") ?? found.find(({ kind }) => kind === "plain") ?? found[0]
+}
+
+/** How a port is edited in place; "socket" if it can only be wired. */
+export function kindOf(port: { type: TypeShape; multiline?: boolean }): Kind {
+  const type = core(port.type)
+  if (!type) return "socket"
+  if (type.kind === "choice") return "field"
+  if (type.kind === "plain") return type.name === "bool" ? "check" : port.multiline ? "text" : "field"
+  if (type.kind === "list" && type.item) return type.item.kind === "plain" || type.item.name === "Text" ? "text" : kindOf({ type: type.item }) === "picture" ? "picture" : "socket"
+  if (type.kind !== "socket") return "socket"
+  return ({ Text: "text", Seed: "field", Image: "picture", Mask: "picture" } as Record<string, Kind>)[type.name ?? ""] ?? "socket"
+}
+
+/** Inside a graph only plain types have literals; pictures and texts come by wire, from an input of the graph. */
+export function literalKind(port: InputPort): Kind {
+  const kind = kindOf(port)
+  const type = core(port.type)
+  return kind === "picture" || (type?.kind === "socket" && type.name !== "Seed" && type.name !== "Text") || type?.kind === "list" ? "socket" : kind
+}
+
+/** Whether a port is shown though all settings are not: it must be given, is given, or is one of few. */
+const FEW = 3
+
+export function shapeOf(node: NodeDoc, spec: NodeType, { open, collapsed }: { open: boolean; collapsed: boolean }): Shape {
+  const outputs = Object.entries(spec.outputs)
+  if (collapsed) return { rows: [], width: WIDTH, height: HEAD, hidden: 0 }
+  const ports = Object.entries(spec.inputs)
+  const optional = ports.filter(([name, port]) => "default" in port && node.in?.[name] === undefined)
+  const folded = open || optional.length <= FEW ? new Set<string>() : new Set(optional.slice(literalsFirst(optional)).map(([name]) => name))
+  const shown = ports.filter(([name]) => !folded.has(name))
+  const sockets = shown.filter(([, port]) => literalKind(port) === "socket")
+  const fields = shown.filter(([, port]) => literalKind(port) !== "socket")
+  const rows: Row[] = []
+  let top = HEAD + PADDING
+  const push = (row: Omit<Row, "top" | "height">) => {
+    const height = HEIGHTS[row.kind]
+    rows.push({ ...row, height, top })
+    top += height
+  }
+  for (let i = 0; i < Math.max(sockets.length, outputs.length); i++) {
+    const [port, input] = sockets[i] ?? [`>${i}`, undefined]
+    push({ port, kind: "socket", input, output: outputs[i] })
+  }
+  for (const [port, input] of fields) push({ port, kind: isWire(node.in?.[port]) || isList(node.in?.[port]) ? "socket" : literalKind(input), input })
+  const hidden = folded.size || (open && optional.length > FEW ? optional.length : 0)
+  return { rows, width: WIDTH, height: top + (hidden ? ROW : 0) + PADDING, hidden: folded.size }
+}
+
+/** The first few optional settings stay in view; sockets that may stay empty do not. */
+function literalsFirst(optional: [string, InputPort][]): number {
+  optional.sort(([, a], [, b]) => Number(literalKind(a) === "socket") - Number(literalKind(b) === "socket"))
+  return Math.min(2, optional.filter(([, port]) => literalKind(port) !== "socket").length)
+}
+
+export const hasMore = (spec: NodeType, node: NodeDoc): boolean =>
+  Object.entries(spec.inputs).filter(([name, port]) => "default" in port && node.in?.[name] === undefined).length > FEW
+
+export interface FormRow {
+  name: string
+  kind: Kind
+  height: number
+  top: number
+}
+
+/** The card of the graph's inputs: a form. types: of each, as far as Python has told. */
+export function inputsShape(doc: Doc, types: Record<string, { type: TypeShape; multiline?: boolean }>): Size & { rows: FormRow[] } {
+  let top = HEAD + PADDING
+  const rows = Object.keys(doc.inputs ?? {}).map((name) => {
+    const kind = types[name] ? kindOf(types[name]) : "field"
+    const row = { name, kind, height: HEIGHTS[kind], top }
+    top += row.height
+    return row
+  })
+  return { rows, width: WIDE, height: top + ROW + PADDING }
+}
+
+export const RESULT = 208
+
+/** The card of the graph's outputs: each with room for what it gave. */
+export function outputsShape(doc: Doc): Size & { rows: FormRow[] } {
+  let top = HEAD + PADDING
+  const rows = Object.keys(doc.outputs ?? {}).map((name) => {
+    const row = { name, kind: "picture" as const, height: RESULT, top }
+    top += row.height
+    return row
+  })
+  return { rows, width: WIDE, height: top + ROW + PADDING }
+}
+
+export const isOwnCard = (id: string): boolean => id === INPUTS || id === OUTPUTS

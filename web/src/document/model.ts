@@ -1,0 +1,333 @@
+// The graph document, and every edit of it as a pure function: a document in, another out. What a port accepts is not decided here.
+import type { Json, Words } from "../api/types"
+
+export type Wire = { from: string }
+export type Value = null | boolean | number | string | Wire | { list: Value[] } | { value: Json }
+
+export interface NodeDoc {
+  op: string
+  version?: number
+  in?: Record<string, Value>
+  [unknown: string]: unknown
+}
+
+export interface InputDoc {
+  default?: Json
+  title?: Words
+  help?: Words
+  [unknown: string]: unknown
+}
+
+export interface OutputDoc {
+  from: string
+  title?: Words
+  [unknown: string]: unknown
+}
+
+export type Point = [x: number, y: number]
+
+export interface Note {
+  text: string
+  at: Point
+  size: Point
+  colour?: string
+}
+
+export interface Group {
+  title: string
+  at: Point
+  size: Point
+  colour?: string
+}
+
+/** How a graph is shown; never part of what it does. nodes: places by name, `:inputs` and `:outputs` being the two cards of the graph itself. */
+export interface Layout {
+  nodes?: Record<string, Point>
+  collapsed?: string[]
+  open?: string[] // nodes that show all their settings
+  colours?: Record<string, string>
+  notes?: Record<string, Note>
+  groups?: Record<string, Group>
+  [unknown: string]: unknown
+}
+
+export interface Doc {
+  flowmm: 1
+  title?: Words
+  about?: Words
+  tags?: string[]
+  inputs?: Record<string, InputDoc>
+  nodes?: Record<string, NodeDoc>
+  outputs?: Record<string, OutputDoc>
+  layout?: Layout
+  requires?: Record<string, unknown>
+  [unknown: string]: unknown
+}
+
+export const INPUTS = ":inputs"
+export const OUTPUTS = ":outputs"
+export const EMPTY: Doc = { flowmm: 1, nodes: {}, outputs: {} }
+
+export const isWire = (value: Value | undefined): value is Wire => typeof value === "object" && value !== null && "from" in value
+export const isList = (value: Value | undefined): value is { list: Value[] } => typeof value === "object" && value !== null && "list" in value
+
+/** A literal as plain JSON; undefined for wires. */
+export function plain(value: Value | undefined): Json | undefined {
+  if (value === undefined || isWire(value)) return undefined
+  if (isList(value)) {
+    const items = value.list.map(plain)
+    return items.includes(undefined) ? undefined : (items as Json[])
+  }
+  return typeof value === "object" && value !== null ? value.value : value
+}
+
+export function literal(json: Json): Value {
+  return typeof json === "object" && json !== null ? { value: json } : json
+}
+
+export function split(reference: string): [node: string, port: string] {
+  const at = reference.indexOf(".")
+  return [reference.slice(0, at), reference.slice(at + 1)]
+}
+
+// ── wires ───────────────────────────────────────────────────────────────────────────────────────
+
+/** One wire. node, port: where it comes from, node `input` being the graph's inputs. to, toPort: where it leads, to `:outputs` for an output. */
+export interface Link {
+  id: string
+  node: string
+  port: string
+  to: string
+  toPort: string
+}
+
+function* within(value: Value | undefined): Generator<string> {
+  if (isWire(value)) yield value.from
+  else if (isList(value)) for (const item of value.list) yield* within(item)
+}
+
+export function links(doc: Doc): Link[] {
+  const found: Link[] = []
+  const add = (from: string, to: string, toPort: string) => {
+    const [node, port] = split(from)
+    found.push({ id: `${from}>${to}.${toPort}`, node, port, to, toPort })
+  }
+  for (const [name, node] of Object.entries(doc.nodes ?? {}))
+    for (const [port, value] of Object.entries(node.in ?? {})) for (const from of new Set(within(value))) add(from, name, port)
+  for (const [name, output] of Object.entries(doc.outputs ?? {})) add(output.from, OUTPUTS, name)
+  return found
+}
+
+// ── names ───────────────────────────────────────────────────────────────────────────────────────
+
+const PYTHON = new Set(
+  ("False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass " +
+    "raise return try while with yield").split(" "),
+)
+
+/** Whether a node, input or output may have this name: an identifier of Python, and no word of its grammar. */
+export const isName = (name: string): boolean => /^[\p{L}_][\p{L}\p{N}_]*$/u.test(name) && !PYTHON.has(name) && name !== "input"
+
+/** A free name like `wanted`, with a number if it is taken. */
+export function freeName(wanted: string, taken: Record<string, unknown> | undefined): string {
+  const stem = isName(wanted) ? wanted : "node"
+  if (!taken || !(stem in taken)) return stem
+  const bare = stem.replace(/_?\d+$/, "") || stem
+  for (let i = 2; ; i++) if (!(`${bare}_${i}` in taken)) return `${bare}_${i}`
+}
+
+// ── edits ───────────────────────────────────────────────────────────────────────────────────────
+
+const without = <T>(record: Record<string, T> | undefined, names: Set<string>): Record<string, T> =>
+  Object.fromEntries(Object.entries(record ?? {}).filter(([name]) => !names.has(name)))
+
+function changed(doc: Doc, name: string, ports: Record<string, Value>): Doc {
+  const node = doc.nodes?.[name]
+  return node ? { ...doc, nodes: { ...doc.nodes, [name]: { ...node, in: ports } } } : doc
+}
+
+/** Every wire's source through `to`; null takes the wire away. Nodes that do not change stay the same objects. */
+function rewired(doc: Doc, to: (from: string) => string | null): Doc {
+  const value = (one: Value): Value | undefined => {
+    if (isWire(one)) {
+      const from = to(one.from)
+      return from === one.from ? one : from === null ? undefined : { from }
+    }
+    if (!isList(one)) return one
+    const list = one.list.map(value)
+    return list.every((item, i) => item === one.list[i]) ? one : { list: list.filter((item) => item !== undefined) }
+  }
+  const nodes = Object.fromEntries(
+    Object.entries(doc.nodes ?? {}).map(([name, node]) => {
+      const ports = Object.entries(node.in ?? {}).map(([port, one]) => [port, value(one)] as const)
+      const same = ports.every(([port, one]) => one === node.in?.[port])
+      return [name, same ? node : { ...node, in: Object.fromEntries(ports.filter(([, one]) => one !== undefined)) as Record<string, Value> }]
+    }),
+  )
+  const outputs = Object.entries(doc.outputs ?? {}).flatMap(([name, output]) => {
+    const from = to(output.from)
+    return from === null ? [] : [[name, from === output.from ? output : { ...output, from }] as const]
+  })
+  return { ...doc, nodes, outputs: Object.fromEntries(outputs) }
+}
+
+const mapLayout = (doc: Doc, change: (layout: Layout) => Layout): Doc => ({ ...doc, layout: change(doc.layout ?? {}) })
+
+/** Put nodes, notes, groups or the cards of the graph where they now are. */
+export function place(doc: Doc, places: Record<string, Point>): Doc {
+  return mapLayout(doc, (layout) => {
+    const moved = { ...layout, nodes: { ...layout.nodes } }
+    for (const [id, at] of Object.entries(places)) {
+      const [kind, name] = id.includes(":") && id.indexOf(":") > 0 ? id.split(":", 2) as [string, string] : ["node", id]
+      if (kind === "note" && moved.notes?.[name]) moved.notes = { ...moved.notes, [name]: { ...moved.notes[name], at } }
+      else if (kind === "group" && moved.groups?.[name]) moved.groups = { ...moved.groups, [name]: { ...moved.groups[name], at } }
+      else moved.nodes[id] = at
+    }
+    return moved
+  })
+}
+
+/** A new node; its name comes back beside the document. */
+export function addNode(doc: Doc, op: string, version: number, at: Point, wanted = op.slice(op.lastIndexOf(".") + 1)): [Doc, string] {
+  const name = freeName(wanted, doc.nodes)
+  return [place({ ...doc, nodes: { ...doc.nodes, [name]: { op, version, in: {} } } }, { [name]: at }), name]
+}
+
+export function removeNodes(doc: Doc, names: Iterable<string>): Doc {
+  const gone = new Set(names)
+  const cut = rewired(doc, (from) => (gone.has(split(from)[0]) ? null : from))
+  return mapLayout({ ...cut, nodes: without(cut.nodes, gone) }, (layout) => ({
+    ...layout,
+    nodes: without(layout.nodes, gone),
+    ...(layout.collapsed && { collapsed: layout.collapsed.filter((name) => !gone.has(name)) }),
+    ...(layout.open && { open: layout.open.filter((name) => !gone.has(name)) }),
+    ...(layout.colours && { colours: without(layout.colours, gone) }),
+  }))
+}
+
+export function renameNode(doc: Doc, name: string, to: string): Doc {
+  if (!doc.nodes?.[name] || !isName(to) || to in doc.nodes) return doc
+  const renamed = (one: string) => (one === name ? to : one)
+  const keys = <T>(record: Record<string, T> | undefined) => record && Object.fromEntries(Object.entries(record).map(([key, value]) => [renamed(key), value]))
+  const moved = rewired(doc, (from) => (split(from)[0] === name ? `${to}.${split(from)[1]}` : from))
+  return mapLayout({ ...moved, nodes: keys(moved.nodes) }, (layout) => ({
+    ...layout,
+    nodes: keys(layout.nodes),
+    ...(layout.collapsed && { collapsed: layout.collapsed.map(renamed) }),
+    ...(layout.open && { open: layout.open.map(renamed) }),
+    ...(layout.colours && { colours: keys(layout.colours) }),
+  }))
+}
+
+/** Give a port a wire, a literal, or (undefined) its default again. */
+export function setPort(doc: Doc, name: string, port: string, value: Value | undefined): Doc {
+  const node = doc.nodes?.[name]
+  if (!node) return doc
+  const ports = { ...node.in }
+  if (value === undefined) delete ports[port]
+  else ports[port] = value
+  return changed(doc, name, ports)
+}
+
+/** Lead a wire to a port, in place of what is there; as one of a list: beside what is there. */
+export function connect(doc: Doc, from: string, to: string, toPort: string, asItem = false): Doc {
+  if (to === OUTPUTS) return doc.outputs?.[toPort] ? { ...doc, outputs: { ...doc.outputs, [toPort]: { ...doc.outputs[toPort], from } } } : doc
+  if (!asItem) return setPort(doc, to, toPort, { from })
+  const before = doc.nodes?.[to]?.in?.[toPort]
+  const items = isList(before) ? before.list : isWire(before) ? [before] : []
+  return setPort(doc, to, toPort, { list: [...items, { from }] })
+}
+
+export function disconnect(doc: Doc, link: Link): Doc {
+  if (link.to === OUTPUTS) return removeOutput(doc, link.toPort)
+  const from = `${link.node}.${link.port}`
+  const before = doc.nodes?.[link.to]?.in?.[link.toPort]
+  const rest = isList(before) ? before.list.filter((item) => !(isWire(item) && item.from === from)) : []
+  return setPort(doc, link.to, link.toPort, rest.length ? { list: rest } : undefined)
+}
+
+// ── the graph's own inputs and outputs ──────────────────────────────────────────────────────────
+
+/** A new input that feeds a port, with what the port had as its default. */
+export function promote(doc: Doc, name: string, port: string, fallback: Json | undefined): [Doc, string] {
+  const input = freeName(port, doc.inputs)
+  const before = plain(doc.nodes?.[name]?.in?.[port]) ?? fallback
+  const inputs = { ...doc.inputs, [input]: before === undefined ? {} : { default: before } }
+  return [setPort({ ...doc, inputs }, name, port, { from: `input.${input}` }), input]
+}
+
+export function setInput(doc: Doc, name: string, change: Partial<InputDoc>): Doc {
+  return doc.inputs?.[name] ? { ...doc, inputs: { ...doc.inputs, [name]: { ...doc.inputs[name], ...change } } } : doc
+}
+
+/** Take an input away; the ports that it fed have its default, or nothing. */
+export function removeInput(doc: Doc, name: string): Doc {
+  const source = `input.${name}`
+  const value = doc.inputs?.[name]?.default
+  const nodes = Object.fromEntries(
+    Object.entries(doc.nodes ?? {}).map(([key, node]) => {
+      const fed = Object.entries(node.in ?? {}).filter(([, one]) => isWire(one) && one.from === source)
+      if (!fed.length || value === undefined || value === null) return [key, node]
+      return [key, { ...node, in: { ...node.in, ...Object.fromEntries(fed.map(([port]) => [port, literal(value)])) } }]
+    }),
+  )
+  const cut = rewired({ ...doc, nodes }, (from) => (from === source ? null : from))
+  return { ...cut, inputs: without(cut.inputs, new Set([name])) }
+}
+
+export function renameInput(doc: Doc, name: string, to: string): Doc {
+  if (!doc.inputs?.[name] || !isName(to) || to in doc.inputs) return doc
+  const moved = rewired(doc, (from) => (from === `input.${name}` ? `input.${to}` : from))
+  return { ...moved, inputs: Object.fromEntries(Object.entries(doc.inputs).map(([key, value]) => [key === name ? to : key, value])) }
+}
+
+/** A new output of the graph. */
+export function addOutput(doc: Doc, from: string, wanted = split(from)[1]): [Doc, string] {
+  const name = freeName(wanted, doc.outputs)
+  return [{ ...doc, outputs: { ...doc.outputs, [name]: { from } } }, name]
+}
+
+export function removeOutput(doc: Doc, name: string): Doc {
+  return { ...doc, outputs: without(doc.outputs, new Set([name])) }
+}
+
+export function renameOutput(doc: Doc, name: string, to: string): Doc {
+  if (!doc.outputs?.[name] || !isName(to) || to in doc.outputs) return doc
+  return { ...doc, outputs: Object.fromEntries(Object.entries(doc.outputs).map(([key, value]) => [key === name ? to : key, value])) }
+}
+
+// ── pieces that are copied ──────────────────────────────────────────────────────────────────────
+
+/** Some nodes with the wires among them, and their places: what the clipboard holds, as a document of its own. */
+export function piece(doc: Doc, names: Iterable<string>): Doc {
+  const kept = new Set(names)
+  const nodes = Object.fromEntries(Object.entries(doc.nodes ?? {}).filter(([name]) => kept.has(name)))
+  const part = rewired({ ...doc, nodes, outputs: {} }, (from) => (kept.has(split(from)[0]) ? from : null))
+  const pick = <T>(record: Record<string, T> | undefined) => record && Object.fromEntries(Object.entries(record).filter(([name]) => kept.has(name)))
+  const layout: Layout = { nodes: pick(doc.layout?.nodes) ?? {} }
+  if (doc.layout?.colours) layout.colours = pick(doc.layout.colours)
+  return { flowmm: 1, nodes: part.nodes, outputs: {}, layout }
+}
+
+/** Add a piece, its nodes renamed where their names are taken, its upper left corner at `at`. The new names come back. */
+export function insert(doc: Doc, part: Doc, at: Point): [Doc, string[]] {
+  const names = new Map<string, string>()
+  const taken: Record<string, unknown> = { ...doc.nodes }
+  for (const name of Object.keys(part.nodes ?? {})) {
+    const free = freeName(name, taken)
+    names.set(name, free)
+    taken[free] = true
+  }
+  const renamed = rewired({ ...part, outputs: {} }, (from) => {
+    const [node, port] = split(from)
+    return names.has(node) ? `${names.get(node)}.${port}` : null
+  })
+  const places = Object.entries(part.layout?.nodes ?? {}).filter(([name]) => names.has(name))
+  const corner: Point = [Math.min(...places.map(([, [x]]) => x)), Math.min(...places.map(([, [, y]]) => y))]
+  const nodes = Object.fromEntries(Object.entries(renamed.nodes ?? {}).map(([name, node]) => [names.get(name) as string, node]))
+  const moved = Object.fromEntries(places.map(([name, [x, y]]) => [names.get(name) as string, [at[0] + x - corner[0], at[1] + y - corner[1]] as Point]))
+  const colours = Object.entries(part.layout?.colours ?? {}).map(([name, colour]) => [names.get(name) as string, colour])
+  let made = place({ ...doc, nodes: { ...doc.nodes, ...nodes } }, moved)
+  if (colours.length) made = mapLayout(made, (layout) => ({ ...layout, colours: { ...layout.colours, ...Object.fromEntries(colours) } }))
+  return [made, [...names.values()]]
+}

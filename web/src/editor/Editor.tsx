@@ -1,0 +1,55 @@
+// The editor of one graph.
+import "@xyflow/react/dist/style.css"
+import "../canvas/canvas.css"
+import "./editor.css"
+import { ReactFlowProvider } from "@xyflow/react"
+import { ArrowLeft, Play, Redo2, Undo2 } from "lucide-react"
+import { useEffect, useState } from "react"
+import { Link } from "wouter"
+import { api, ApiError } from "../api/client"
+import { loadCatalogue } from "../app/catalogue"
+import { useT, words } from "../app/i18n"
+import { Canvas } from "../canvas/Canvas"
+import { EMPTY } from "../document/model"
+import { currentDoc, history, useDocument } from "../document/store"
+import { follow, leave, listen, useRuns } from "../run/store"
+import { followDocument } from "../typing/store"
+
+export default function Editor({ name }: { name: string }) {
+  const t = useT()
+  const title = useDocument(({ doc }) => words(doc.title))
+  const connected = useRuns(({ connected }) => connected)
+  const [ready, setReady] = useState(false)
+  useEffect(() => {
+    let gone = false
+    leave()
+    listen()
+    const opening = name ? api.graph(name) : Promise.resolve({ doc: EMPTY, etag: null, own: true })
+    Promise.all([opening, loadCatalogue()]).then(([{ doc, etag, own }]) => {
+      if (gone) return
+      useDocument.getState().open(name, doc, etag, own)
+      setReady(true)
+    }, (error: ApiError) => alert(error.message))
+    return () => void (gone = true)
+  }, [name])
+  useEffect(() => (ready ? followDocument() : undefined), [ready])
+  return (
+    <div className="editor">
+      <header className="bar">
+        <Link href="/" className="bare" aria-label={t("back")}><ArrowLeft size={17} /></Link>
+        <h1>{title || name || t("untitled")}</h1>
+        <button type="button" className="bare" aria-label={t("undo")} onClick={() => history().undo()}><Undo2 size={16} /></button>
+        <button type="button" className="bare" aria-label={t("redo")} onClick={() => history().redo()}><Redo2 size={16} /></button>
+        {!connected && <span className="offline">{t("offline")}</span>}
+        <button type="button" className="button primary" onClick={run}><Play size={14} />{t("run")}</button>
+      </header>
+      <main>{ready && <ReactFlowProvider><Canvas /></ReactFlowProvider>}</main>
+    </div>
+  )
+}
+
+async function run(): Promise<void> {
+  const doc = currentDoc()
+  const { name } = useDocument.getState()
+  follow(await api.run({ graph: doc as Record<string, unknown>, name, inputs: {} }), doc)
+}

@@ -1,0 +1,66 @@
+// What Python says of the document: problems, types on wires, what a run would do. Asked anew after every edit; the last answer stays until the next.
+import { create } from "zustand"
+import { ApiError, api } from "../api/client"
+import type { Check, Edge, Plan, Problem } from "../api/types"
+import { useDocument } from "../document/store"
+
+interface TypingState {
+  check: Check | null
+  plan: Plan | null
+  problems: Problem[] // of the document as it is, whether it can be read or not
+  edges: Record<string, Edge> // by "node.port>node.port"
+  asking: boolean
+}
+
+export const useTyping = create<TypingState>()(() => ({ check: null, plan: null, problems: [], edges: {}, asking: false }))
+
+const QUIET = 120 // ms without an edit before it is asked
+let timer = 0
+let asked: AbortController | null = null
+
+function wired(edges: Edge[]): Record<string, Edge> {
+  return Object.fromEntries(edges.map((edge) => [`${edge.from}>${edge.to.startsWith("output.") ? `:outputs.${edge.to.slice(7)}` : edge.to}`, edge]))
+}
+
+async function ask(): Promise<void> {
+  asked?.abort()
+  const { doc, name } = useDocument.getState()
+  const { signal } = (asked = new AbortController())
+  const request = { graph: doc as Record<string, unknown>, name }
+  useTyping.setState({ asking: true })
+  try {
+    const check = await api.check(request, signal)
+    useTyping.setState({ check, problems: check.problems, edges: wired(check.edges) })
+    if (check.problems.some(({ level }) => level === "error") || !Object.keys(doc.outputs ?? {}).length) useTyping.setState({ plan: null })
+    else {
+      const plan = await api.plan(request, signal)
+      useTyping.setState({ plan, problems: [...check.problems, ...plan.problems] })
+    }
+  } catch (error) {
+    if (signal.aborted) return
+    if (error instanceof ApiError && !error.offline) {
+      const whole: Problem = { code: error.code, message: error.message, fix: error.fix, node: "", port: "", got: "", expected: "", level: "error" }
+      useTyping.setState({ problems: error.problems.length ? error.problems : [whole], plan: null })
+    }
+  } finally {
+    if (!signal.aborted) useTyping.setState({ asking: false })
+  }
+}
+
+/** Ask after the next pause. */
+export function askSoon(): void {
+  window.clearTimeout(timer)
+  timer = window.setTimeout(ask, QUIET)
+}
+
+/** Follow the document. layout alone changes nothing that Python would say. */
+export function followDocument(): () => void {
+  const stop = useDocument.subscribe((now, before) => {
+    const { layout: a, ...one } = now.doc
+    const { layout: b, ...other } = before.doc
+    const keys = Object.keys({ ...one, ...other })
+    if (now.name !== before.name || keys.some((key) => one[key] !== other[key])) askSoon()
+  })
+  askSoon()
+  return stop
+}
