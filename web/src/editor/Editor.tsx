@@ -3,7 +3,7 @@ import "@xyflow/react/dist/style.css"
 import "../canvas/canvas.css"
 import "./editor.css"
 import { ReactFlowProvider } from "@xyflow/react"
-import { ArrowLeft, Play, Redo2, Undo2 } from "lucide-react"
+import { ArrowLeft, Redo2, Undo2 } from "lucide-react"
 import { useEffect, useState } from "react"
 import { Link } from "wouter"
 import { api, ApiError } from "../api/client"
@@ -11,8 +11,10 @@ import { loadCatalogue } from "../app/catalogue"
 import { useT, words } from "../app/i18n"
 import { Canvas } from "../canvas/Canvas"
 import { EMPTY } from "../document/model"
-import { currentDoc, history, useDocument } from "../document/store"
-import { follow, leave, listen, useRuns } from "../run/store"
+import { history, useDocument } from "../document/store"
+import { RunArea } from "../panels/RunArea"
+import { SideBar } from "../panels/SideBar"
+import { leave, listen, useRuns } from "../run/store"
 import { followDocument } from "../typing/store"
 
 export default function Editor({ name }: { name: string }) {
@@ -41,15 +43,9 @@ export default function Editor({ name }: { name: string }) {
         <button type="button" className="bare" aria-label={t("undo")} onClick={() => history().undo()}><Undo2 size={16} /></button>
         <button type="button" className="bare" aria-label={t("redo")} onClick={() => history().redo()}><Redo2 size={16} /></button>
         {!connected && <span className="offline">{t("offline")}</span>}
-        <button type="button" className="button primary" onClick={run}><Play size={14} />{t("run")}</button>
+        <RunArea />
       </header>
-      <main>{ready && <ReactFlowProvider><Canvas /></ReactFlowProvider>}</main>
+      {ready && <ReactFlowProvider><main><Canvas /></main><SideBar /></ReactFlowProvider>}
     </div>
   )
-}
-
-async function run(): Promise<void> {
-  const doc = currentDoc()
-  const { name } = useDocument.getState()
-  follow(await api.run({ graph: doc as Record<string, unknown>, name, inputs: {} }), doc)
 }
