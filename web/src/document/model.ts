@@ -1,5 +1,8 @@
 // The graph document, and every edit of it as a pure function: a document in, another out. What a port accepts is not decided here.
 import type { Json, Words } from "../api/types"
+import { freeName, isName } from "./names"
+
+export { freeName, isName }
 
 export type Wire = { from: string }
 export type Value = null | boolean | number | string | Wire | { list: Value[] } | { value: Json }
@@ -48,8 +51,12 @@ export interface Layout {
   colours?: Record<string, string>
   notes?: Record<string, Note>
   groups?: Record<string, Group>
+  given?: Record<string, Json> // inputs that have a picture of this server: see giveInput
+  seeds?: Record<string, SeedMode> // by "node.port": what becomes of a seed after each run, `keep` where nothing is said
   [unknown: string]: unknown
 }
+
+export type SeedMode = "keep" | "random" | "next"
 
 export interface Doc {
   flowmm: 1
@@ -118,24 +125,6 @@ export function links(doc: Doc): Link[] {
   return found
 }
 
-// ── names ───────────────────────────────────────────────────────────────────────────────────────
-
-const PYTHON = new Set(
-  ("False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass " +
-    "raise return try while with yield").split(" "),
-)
-
-/** Whether a node, input or output may have this name: an identifier of Python, and no word of its grammar. */
-export const isName = (name: string): boolean => /^[\p{L}_][\p{L}\p{N}_]*$/u.test(name) && !PYTHON.has(name) && name !== "input"
-
-/** A free name like `wanted`, with a number if it is taken. */
-export function freeName(wanted: string, taken: Record<string, unknown> | undefined): string {
-  const stem = isName(wanted) ? wanted : "node"
-  if (!taken || !(stem in taken)) return stem
-  const bare = stem.replace(/_?\d+$/, "") || stem
-  for (let i = 2; ; i++) if (!(`${bare}_${i}` in taken)) return `${bare}_${i}`
-}
-
 // ── edits ───────────────────────────────────────────────────────────────────────────────────────
 
 const without = <T>(record: Record<string, T> | undefined, names: Set<string>): Record<string, T> =>
@@ -171,6 +160,15 @@ function rewired(doc: Doc, to: (from: string) => string | null): Doc {
   return { ...doc, nodes, outputs: Object.fromEntries(outputs) }
 }
 
+/** What a layout says by "node.port", under the references that `to` gives; null drops what was said. */
+function remarked<T>(record: Record<string, T> | undefined, to: (reference: string) => string | null): Record<string, T> | undefined {
+  const kept = Object.entries(record ?? {}).flatMap(([key, value]) => {
+    const reference = to(key)
+    return reference === null ? [] : [[reference, value] as const]
+  })
+  return record && Object.fromEntries(kept)
+}
+
 const mapLayout = (doc: Doc, change: (layout: Layout) => Layout): Doc => ({ ...doc, layout: change(doc.layout ?? {}) })
 
 /** Put nodes, notes, groups or the cards of the graph where they now are. */
@@ -202,6 +200,7 @@ export function removeNodes(doc: Doc, names: Iterable<string>): Doc {
     ...(layout.collapsed && { collapsed: layout.collapsed.filter((name) => !gone.has(name)) }),
     ...(layout.open && { open: layout.open.filter((name) => !gone.has(name)) }),
     ...(layout.colours && { colours: without(layout.colours, gone) }),
+    ...(layout.seeds && { seeds: remarked(layout.seeds, (from) => (gone.has(split(from)[0]) ? null : from)) }),
   }))
 }
 
@@ -216,6 +215,7 @@ export function renameNode(doc: Doc, name: string, to: string): Doc {
     ...(layout.collapsed && { collapsed: layout.collapsed.map(renamed) }),
     ...(layout.open && { open: layout.open.map(renamed) }),
     ...(layout.colours && { colours: keys(layout.colours) }),
+    ...(layout.seeds && { seeds: remarked(layout.seeds, (from) => (split(from)[0] === name ? `${to}.${split(from)[1]}` : from)) }),
   }))
 }
 
@@ -253,11 +253,26 @@ export function promote(doc: Doc, name: string, port: string, fallback: Json | u
   const input = freeName(port, doc.inputs)
   const before = plain(doc.nodes?.[name]?.in?.[port]) ?? fallback
   const inputs = { ...doc.inputs, [input]: before === undefined ? {} : { default: before } }
-  return [setPort({ ...doc, inputs }, name, port, { from: `input.${input}` }), input]
+  const made = setPort({ ...doc, inputs }, name, port, { from: `input.${input}` })
+  const seed = doc.layout?.seeds?.[`${name}.${port}`]
+  return [seed ? marked(made, `${name}.${port}`, null, { [`input.${input}`]: seed }) : made, input]
 }
 
 export function setInput(doc: Doc, name: string, change: Partial<InputDoc>): Doc {
   return doc.inputs?.[name] ? { ...doc, inputs: { ...doc.inputs, [name]: { ...doc.inputs[name], ...change } } } : doc
+}
+
+/** What is said beside the document of an input or port, under another reference or (null) no longer. */
+function marked(doc: Doc, from: string, to: string | null, more: Record<string, SeedMode> = {}): Doc {
+  const { given, seeds } = doc.layout ?? {}
+  if (!given && !seeds) return doc
+  const [node, name] = split(from)
+  const names = (one: string) => (node !== "input" || one !== name ? one : to && split(to)[1])
+  return mapLayout(doc, (layout) => ({
+    ...layout,
+    ...(given && { given: remarked(given, names) }),
+    ...(seeds && { seeds: { ...remarked(seeds, (one) => (one === from ? to : one)), ...more } }),
+  }))
 }
 
 /** Take an input away; the ports that it fed have its default, or nothing. */
@@ -272,14 +287,54 @@ export function removeInput(doc: Doc, name: string): Doc {
     }),
   )
   const cut = rewired({ ...doc, nodes }, (from) => (from === source ? null : from))
-  return { ...cut, inputs: without(cut.inputs, new Set([name])) }
+  return marked({ ...cut, inputs: without(cut.inputs, new Set([name])) }, source, null)
 }
 
 export function renameInput(doc: Doc, name: string, to: string): Doc {
   if (!doc.inputs?.[name] || !isName(to) || to in doc.inputs) return doc
   const moved = rewired(doc, (from) => (from === `input.${name}` ? `input.${to}` : from))
-  return { ...moved, inputs: Object.fromEntries(Object.entries(doc.inputs).map(([key, value]) => [key === name ? to : key, value])) }
+  const inputs = Object.fromEntries(Object.entries(doc.inputs).map(([key, value]) => [key === name ? to : key, value]))
+  return marked({ ...moved, inputs }, `input.${name}`, `input.${to}`)
 }
+
+/** Give an input another place among the inputs, the first being 0. */
+export function moveInput(doc: Doc, name: string, to: number): Doc {
+  const names = Object.keys(doc.inputs ?? {})
+  const at = names.indexOf(name)
+  const place = Math.max(0, Math.min(to, names.length - 1))
+  if (at < 0 || at === place) return doc
+  names.splice(place, 0, ...names.splice(at, 1))
+  return { ...doc, inputs: Object.fromEntries(names.map((one) => [one, doc.inputs![one]!])) }
+}
+
+// A graph is a function, and its file means the same on every machine. A picture that was uploaded or made here is known by this server alone, so it is
+// no default: it lies in layout.given, which is undone, saved and restored with the document, and goes along as the `inputs` of check, plan and run.
+
+/** Whether a value names something that only this server has: {"upload": id}, {"value": key}, or a list with one of them. */
+export const isLocal = (value: Json | undefined): boolean =>
+  Array.isArray(value) ? value.some(isLocal) : typeof value === "object" && value !== null && ("upload" in value || "value" in value)
+
+/** The value that an input has now; undefined where it has none of its own. */
+export const inputValue = (doc: Doc, name: string): Json | undefined => doc.layout?.given?.[name] ?? doc.inputs?.[name]?.default
+
+/** The `inputs` to send beside the document to check, plan and run it as it stands. */
+export const inputsOf = (doc: Doc): Record<string, Json> => doc.layout?.given ?? NO_INPUTS
+const NO_INPUTS: Record<string, Json> = {}
+
+/** Give an input a value: a local one beside the document, any other as its default; undefined takes both away. */
+export function giveInput(doc: Doc, name: string, value: Json | undefined): Doc {
+  const input = doc.inputs?.[name]
+  if (!input) return doc
+  if (value !== undefined && isLocal(value)) return mapLayout(doc, (layout) => ({ ...layout, given: { ...layout.given, [name]: value } }))
+  const { default: before, ...rest } = input
+  const inputs = { ...doc.inputs, [name]: value === undefined ? rest : { ...input, default: value } }
+  const made = value === before && value !== undefined ? doc : { ...doc, inputs }
+  return ungive(made, name)
+}
+
+/** Take the picture of this server away, so that the document's own default counts again. */
+export const ungive = (doc: Doc, name: string): Doc =>
+  doc.layout?.given?.[name] === undefined ? doc : mapLayout(doc, (layout) => ({ ...layout, given: without(layout.given, new Set([name])) }))
 
 /** A new output of the graph. */
 export function addOutput(doc: Doc, from: string, wanted = split(from)[1]): [Doc, string] {

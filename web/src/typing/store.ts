@@ -2,6 +2,7 @@
 import { create } from "zustand"
 import { ApiError, api } from "../api/client"
 import type { Check, Edge, Plan, Problem } from "../api/types"
+import { asked as request } from "../document/asked"
 import { useDocument } from "../document/store"
 
 interface TypingState {
@@ -24,16 +25,16 @@ function wired(edges: Edge[]): Record<string, Edge> {
 
 async function ask(): Promise<void> {
   asked?.abort()
-  const { doc, name } = useDocument.getState()
+  const about = request()
+  const { doc } = useDocument.getState()
   const { signal } = (asked = new AbortController())
-  const request = { graph: doc as Record<string, unknown>, name }
   useTyping.setState({ asking: true })
   try {
-    const check = await api.check(request, signal)
+    const check = await api.check(about, signal)
     useTyping.setState({ check, problems: check.problems, edges: wired(check.edges) })
     if (check.problems.some(({ level }) => level === "error") || !Object.keys(doc.outputs ?? {}).length) useTyping.setState({ plan: null })
     else {
-      const plan = await api.plan(request, signal)
+      const plan = await api.plan(about, signal)
       useTyping.setState({ plan, problems: [...check.problems, ...plan.problems] })
     }
   } catch (error) {
@@ -53,13 +54,13 @@ export function askSoon(): void {
   timer = window.setTimeout(ask, QUIET)
 }
 
-/** Follow the document. layout alone changes nothing that Python would say. */
+/** Follow the document. Of its layout only the pictures that are given change what Python would say. */
 export function followDocument(): () => void {
   const stop = useDocument.subscribe((now, before) => {
     const { layout: a, ...one } = now.doc
     const { layout: b, ...other } = before.doc
     const keys = Object.keys({ ...one, ...other })
-    if (now.name !== before.name || keys.some((key) => one[key] !== other[key])) askSoon()
+    if (now.name !== before.name || a?.given !== b?.given || keys.some((key) => one[key] !== other[key])) askSoon()
   })
   askSoon()
   return stop
