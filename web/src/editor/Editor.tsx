@@ -12,6 +12,7 @@ import { useT, words } from "../app/i18n"
 import { Canvas } from "../canvas/Canvas"
 import { EMPTY } from "../document/model"
 import { history, useDocument } from "../document/store"
+import { Keys } from "../keys/Keys"
 import { RunArea } from "../panels/RunArea"
 import { SideBar } from "../panels/SideBar"
 import { leave, listen, useRuns } from "../run/store"
@@ -45,6 +46,7 @@ export default function Editor({ name }: { name: string }) {
         {!connected && <span className="offline">{t("offline")}</span>}
         <RunArea />
       </header>
+      <Keys />
       {ready && <ReactFlowProvider><main><Canvas /></main><SideBar /></ReactFlowProvider>}
     </div>
   )
