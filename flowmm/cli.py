@@ -140,8 +140,16 @@ def graphs(as_json: AsJson = False) -> None:
 
 
 @app.command(rich_help_panel="Graphs")
-def demo(out: Annotated[Path, typer.Option("--out", "-o", help="The folder for pictures and page.")] = Path("demo")) -> None:
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for pictures and page.")] = Path("demo"),
+    sheet: Annotated[Path | None, typer.Option(help="Write instead one small sheet of what they give, with its index, into this folder.")] = None,
+) -> None:
     """Run every shipped graph on the embedded models, and make a page of what they answer."""
+    if sheet is not None:
+        from .face.sheet import write_sheet
+
+        print(*write_sheet(sheet), sep="\n")
+        return
     from .face.demo import demo as run_all
 
     sys.exit(0 if run_all(out) else 1)

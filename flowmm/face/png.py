@@ -77,13 +77,18 @@ def opened(path: Path) -> tuple[bytes, dict[str, Any], str]:
             text = getattr(picture, "text", {}).get(CHUNK)
     except (OSError, ValueError, SyntaxError) as error:
         raise Unreadable([Problem("not-a-picture", f"`{path.name}` cannot be read as a picture: {error}", fix="Check the file.")]) from None
+    return unpacked(text, f"`{path.name}`")
+
+
+def unpacked(text: str | None, where: str) -> tuple[bytes, dict[str, Any], str]:
+    """The same of what a PNG carries under CHUNK, which is None if it is not flowmm's. where: the picture in words. Raises Unreadable."""
     if text is None:
-        raise Unreadable([Problem("no-graph-inside", f"`{path.name}` carries no flowmm graph", fix="Open a PNG that flowmm saved.")])
+        raise Unreadable([Problem("no-graph-inside", f"{where} carries no flowmm graph", fix="Open a PNG that flowmm saved.")])
     try:
         found = json.loads(text)
         return found["graph"].encode(), dict(found["inputs"]), str(found.get("name", ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Unreadable([Problem("damaged-graph-inside", f"the graph inside `{path.name}` is damaged", fix="Open the JSON file instead.")]) from None
+        raise Unreadable([Problem("damaged-graph-inside", f"the graph inside {where} is damaged", fix="Open the JSON file instead.")]) from None
 
 
 def restore(path: Path) -> tuple[Any, dict[str, Any]]:

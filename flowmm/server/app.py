@@ -20,12 +20,12 @@ from ..graph.problems import GraphError, Unreadable
 from ..store.codec import Undecodable
 from ..store.objects import Damaged
 from .forms import Forms
-from .guard import FORM, JSON, PICTURES, Body, Guard
+from .guard import FORM, JSON, OPENABLE, PICTURES, Body, Guard
 from .journal import JournalError, JournalFull
 from .pages import add_pages
 from .parts import Parts
 from .refusals import Refused
-from .routes import asks, events, graphs, runs, values
+from .routes import asks, events, graphs, runs, sharing, values
 from .routes.answers import Frame
 from .routes.bodies import REFUSAL, REQUESTS, Json
 from .tools import Tools
@@ -52,7 +52,7 @@ def build(parts: Parts) -> FastAPI:
             await parts.in_thread(parts.close)
 
     app = FastAPI(title="flowmm", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, default_response_class=Json)
-    for module in (asks, graphs, runs, values, events):
+    for module in (asks, graphs, runs, values, sharing, events):
         app.include_router(module.router(parts))
 
     @app.get("/metrics", tags=["system"], summary="Counters in Prometheus' format")
@@ -76,6 +76,8 @@ def guarded(app: Any, parts: Parts) -> Guard:
     def bodies(path: str) -> Body:
         if path == "/api/uploads":
             return Body(PICTURES, limits.upload)
+        if path == "/api/open":
+            return Body(OPENABLE, limits.upload)
         if path.startswith("/app/") and path.rstrip("/").endswith(("/upload", "/component_server")):
             return Body(FORM, limits.upload + (1 << 16))
         return Body(JSON, limits.body)

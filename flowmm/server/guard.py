@@ -34,6 +34,7 @@ Address = tuple[str, int | None]  # name and port of a Host header
 
 JSON = frozenset({"application/json"})
 PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
+OPENABLE = frozenset({"application/json", "image/png"})
 FORM = frozenset({"multipart/form-data"})
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")

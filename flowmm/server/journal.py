@@ -296,6 +296,13 @@ class Journal:
             ).fetchall()
         return [(Output.of(row[:5]), Run.of(row[5:])) for row in rows]
 
+    def latest(self) -> list[tuple[Run, list[Output]]]:
+        """Of each graph's name the last run that is done, with its outputs."""
+        columns = ", ".join(TABLES["run"])
+        with self._reading() as db:
+            rows = db.execute(f"SELECT {columns} FROM run WHERE number IN (SELECT max(number) FROM run WHERE state = 'done' GROUP BY name)").fetchall()
+        return [(run, self.outputs(run.id)) for run in map(Run.of, rows)]
+
     def document(self, sha: str) -> bytes:
         """A graph's bytes as they were submitted. Raises KeyError, or Damaged."""
         with self._reading() as db:

@@ -101,6 +101,24 @@ class Uploads:
         """An upload as a mask: white is covered."""
         return self._opened(id, Mask)
 
+    def carried(self, data: bytes, name: str) -> str | None:
+        """A text that a PNG carries, by its name; the picture is proved as one that is kept, and is not kept."""
+        import PIL.Image
+
+        if _kind(data) != "png":
+            raise Refused(415, "no-png", "only a PNG carries a graph", "Open a PNG that flowmm saved, or a graph's JSON file.")
+        with self._decoding:
+            self._proved(data, "png")
+            with PIL.Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+                return picture.text.get(name)
+
+    def by_digest(self, sha256: str) -> str | None:
+        """The upload whose bytes have this digest in hex, if it is here."""
+        for kind in MEDIA:
+            with contextlib.suppress(Refused):
+                return self.path(f"{sha256[:32]}.{kind}").name
+        return None
+
     def listing(self, limit: int) -> list[Upload]:
         """The newest uploads, at most `limit`. A picture that was not looked at since the start is decoded for its size."""
         with self._lock:

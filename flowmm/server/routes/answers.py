@@ -119,6 +119,49 @@ class Name(TypedDict):
     name: str
 
 
+class Cover(TypedDict):
+    """What a graph gave last, or as it comes. Its picture is a value by key, an upload by id, or a place on the sheet, counted from 0."""
+
+    text: str
+    key: NotRequired[str]
+    upload: NotRequired[str]
+    tile: NotRequired[int]
+
+
+class Covers(TypedDict):
+    """sheet: its address, "" if there is none. tile: pixels a side. columns: tiles a row."""
+
+    sheet: str
+    tile: int
+    columns: int
+    graphs: dict[str, Cover]
+
+
+class MissingInput(TypedDict):
+    """file: its name, or of what kind the value was."""
+
+    input: str
+    file: str
+
+
+class Opened(TypedDict):
+    """inputs: as a run takes them. missing: those whose picture or model is not here."""
+
+    graph: dict[str, Any]
+    name: str
+    inputs: dict[str, Any]
+    missing: list[MissingInput]
+
+
+class Carried(TypedDict):
+    """graph: the document as text."""
+
+    graph: str
+    name: str
+    inputs: dict[str, Any]
+    versions: dict[str, str]
+
+
 # ── what can be known without running ───────────────────────────────────────────────────────────
 
 

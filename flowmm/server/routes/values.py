@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ...face.png import origin
 from ...face.result import files
 from ...sockets import SOCKETS, Image, Text
 from ..journal import Run
+from ..opening import carried
 from ..parts import Parts
 from ..refusals import Refused
 from ..uploads import MEDIA as PICTURES
@@ -76,8 +76,7 @@ def _signed(parts: Parts, value: Any, run: Run) -> Any:
     copy = type(value)(value.pixels)
 
     def made_by() -> dict[str, Any]:
-        graph = parts.library.of_bytes(parts.journal.document(run.graph), run.name)
-        return origin(graph, parts.library.inputs(graph, run.inputs))
+        return carried(parts, parts.library.of_bytes(parts.journal.document(run.graph), run.name), run.inputs)
 
     object.__setattr__(copy, "origin", made_by)
     return copy

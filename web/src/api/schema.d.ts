@@ -16,6 +16,17 @@ export interface components {
             high?: number;
             step?: number;
         };
+        /** @description graph: the document as text. */
+        Carried: {
+            graph: string;
+            name: string;
+            inputs: {
+                [key: string]: unknown;
+            };
+            versions: {
+                [key: string]: string;
+            };
+        };
         Check: {
             problems: components["schemas"]["ProblemShape"][];
             edges: components["schemas"]["EdgeShape"][];
@@ -32,6 +43,22 @@ export interface components {
             type: string;
             ports: components["schemas"]["Fit"][];
             nodes: components["schemas"]["NewFit"][];
+        };
+        /** @description What a graph gave last, or as it comes. Its picture is a value by key, an upload by id, or a place on the sheet, counted from 0. */
+        Cover: {
+            text: string;
+            key?: string;
+            upload?: string;
+            tile?: number;
+        };
+        /** @description sheet: its address, "" if there is none. tile: pixels a side. columns: tiles a row. */
+        Covers: {
+            sheet: string;
+            tile: number;
+            columns: number;
+            graphs: {
+                [key: string]: components["schemas"]["Cover"];
+            };
         };
         Deleted: {
             deleted: string;
@@ -196,6 +223,11 @@ export interface components {
             weights: number;
             at_least: boolean;
         };
+        /** @description file: its name, or of what kind the value was. */
+        MissingInput: {
+            input: string;
+            file: string;
+        };
         Model: {
             name: string;
             /** @enum {string} */
@@ -262,6 +294,17 @@ export interface components {
                 [key: string]: components["schemas"]["NodeType"];
             };
             packs: components["schemas"]["Pack"][];
+        };
+        /** @description inputs: as a run takes them. missing: those whose picture or model is not here. */
+        Opened: {
+            graph: {
+                [key: string]: unknown;
+            };
+            name: string;
+            inputs: {
+                [key: string]: unknown;
+            };
+            missing: components["schemas"]["MissingInput"][];
         };
         /** @description A named output of the whole graph. */
         OutputDoc: {

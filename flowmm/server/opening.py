@@ -1,0 +1,112 @@
+"""Graphs that come in as files and go out in pictures: what a PNG carries of a run's inputs, and finding those again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..face.graph import Graph
+from ..face.png import CHUNK, names_files, origin, unpacked
+from ..graph.document import dump, read
+from ..sockets import NotAccepted
+from .parts import Parts
+from .refusals import Refused
+
+PNG = b"\x89PNG"
+MOST_LOOKED_AT = 1000  # files among the examples
+
+
+def carried(parts: Parts, graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a picture says of itself (see origin), from a run's inputs as they were asked for: uploads by name and sha256, values of
+    this server by their keys."""
+    found = origin(graph, {name: _travelling(parts, graph, name, value) for name, value in inputs.items() if name in graph.inputs})
+    for name, value in inputs.items():
+        if name in found["inputs"]:
+            found["inputs"][name] = _with_keys(value, found["inputs"][name])
+    return found
+
+
+def _travelling(parts: Parts, graph: Graph, name: str, value: Any) -> Any:
+    """An input with files as their paths."""
+    if isinstance(value, list):
+        return [_travelling(parts, graph, name, item) for item in value]
+    if isinstance(value, dict) and isinstance(value.get("upload"), str):
+        with contextlib.suppress(Refused):
+            return parts.uploads.path(value["upload"])
+    elif isinstance(value, str) and names_files(graph.inputs[name].port) and not value.startswith(("zoo:", "hf:")):
+        try:
+            return graph.folder.resolve(value)
+        except NotAccepted:
+            return Path(Path(value).name)
+    return value
+
+
+def _with_keys(asked: Any, made: Any) -> Any:
+    if isinstance(asked, list) and isinstance(made, list):
+        return [_with_keys(one, other) for one, other in zip(asked, made)]
+    if isinstance(asked, dict) and isinstance(asked.get("value"), str):
+        return {"value": "Image", "key": asked["value"]}
+    return made
+
+
+def opened(parts: Parts, data: bytes) -> dict[str, Any]:
+    """A graph's JSON, or a PNG that carries one: the document, its name, its inputs as a run takes them, and which of them are missing
+    with the names of their files. Raises Refused, GraphError."""
+    if not data.startswith(PNG):
+        graph, _ = parts.library.open(json.loads(dump(read(data, "the file"))))
+        return {"graph": json.loads(dump(graph.document)), "name": "", "inputs": {}, "missing": []}
+    text, inputs, name = unpacked(parts.uploads.carried(data, CHUNK), "the picture")
+    graph, _ = parts.library.open(json.loads(dump(read(text, "the graph inside the picture"))))
+    finder = _Finder(parts)
+    found = {key: finder.find(value) for key, value in inputs.items() if key in graph.document.inputs}
+    return {
+        "graph": json.loads(dump(graph.document)), "name": name[:200], "inputs": {key: value for key, value in found.items() if value is not MISSING},
+        "missing": [{"input": key, "file": _file(inputs[key])} for key, value in found.items() if value is MISSING],
+    }  # fmt: skip
+
+
+MISSING = object()
+
+
+class _Finder:
+    """Inputs as a PNG names them, as a run takes them."""
+
+    def __init__(self, parts: Parts):
+        self.parts = parts
+        self._examples: dict[str, str] | None = None
+
+    def find(self, value: Any) -> Any:
+        """MISSING if it is not here."""
+        if isinstance(value, list):
+            items = [self.find(item) for item in value]
+            return MISSING if MISSING in items else items
+        if not isinstance(value, dict):
+            return value
+        key, digest = value.get("key"), value.get("sha256")
+        if isinstance(key, str) and self.parts.journal.type_of(key) is not None:
+            return {"value": key}
+        if isinstance(digest, str):
+            upload = self.parts.uploads.by_digest(digest)
+            if upload is not None:
+                return {"upload": upload}
+            return self._example(digest)
+        return MISSING
+
+    def _example(self, digest: str) -> Any:
+        """One of the pictures that come with the shipped graphs, as a path that any graph may name."""
+        if self._examples is None:
+            folder = self.parts.saved.shipped
+            paths = sorted((folder / "examples").rglob("*.png"))[:MOST_LOOKED_AT]
+            self._examples = {hashlib.sha256(path.read_bytes()).hexdigest(): path.relative_to(folder).as_posix() for path in paths}
+        return self._examples.get(digest, MISSING)
+
+
+def _file(value: Any) -> str:
+    """The name of the file that is not here, or of what kind the value was."""
+    items = value if isinstance(value, list) else [value]
+    names = [str(item.get("file") or item.get("value") or "") for item in items if isinstance(item, dict)]
+    return ", ".join(filter(None, names))[:200]
