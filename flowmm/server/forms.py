@@ -309,7 +309,11 @@ def _assembled(blocks: Any, path: str) -> Any:
     blocks.validate_queue_settings()
     blocks._set_html_css_theme_variables()
     blocks.transpile_to_js()
-    return App.create_app(blocks, mcp_server=False)
+    app = App.create_app(blocks, mcp_server=False)
+    for one in blocks.config["components"]:
+        if one["type"] == "number":  # gradio leaves out what is None, and its page then shows 0, and sends it
+            one["props"].setdefault("value", None)
+    return app
 
 
 def _with_body(scope: Scope, body: bytes) -> Scope:

@@ -24,6 +24,7 @@ from .results import Damaged, Undecodable
 SKIP = {"__type__": "update"}  # gradio's word for a component that stays as it is
 MOST_DRAWN = 64  # masks that pages are about to send with a run
 MOST_GONE = 1_000  # of those that listened, to cancel what they asked for just before
+FOLDED = 2  # inputs that have no value are folded away from so many on
 OUTPUTS = "runs"  # the folder that pictures of runs pretend to lie in
 
 
@@ -49,10 +50,14 @@ class Form:
 
         checked = graph.check()
         with gr.Blocks(title=graph.title, analytics_enabled=False) as blocks:
-            gr.Markdown(f"# {graph.title}\n\n{graph.about}", sanitize_html=True)
+            first, _, rest = graph.about.partition("\n\n")
+            gr.Markdown(f"# {graph.title}\n\n{first}", sanitize_html=True)
+            if rest:
+                with gr.Accordion("More about it", open=False):
+                    gr.Markdown(rest, sanitize_html=True)
             with gr.Row():
                 with gr.Column():
-                    self.fields = [field(one, graph, self.parts.uploads, self.drawn.get) for one in graph.inputs.values()]
+                    self.fields = self._fields(graph)
                     with gr.Row():
                         run, stop, again = gr.Button("Run", variant="primary"), gr.Button("Stop", variant="stop"), gr.Button("Defaults")
                 with gr.Column():
@@ -69,9 +74,25 @@ class Form:
             # What programs call has the graph's own outputs, no more.
             gr.Button(visible=False).click(self._call(graph), inputs, outputs, api_name="run", api_description=graph.about or graph.title, **raw)
             start = [component.value.model_dump() if hasattr(component.value, "model_dump") else component.value for component in inputs]
-            again.click(lambda: start if len(start) != 1 else start[0], None, inputs, api_visibility="private", queue=False, **raw)
+            again.click(lambda: start if len(start) != 1 else start[0], None, inputs, api_visibility="private", **raw)
         blocks.queue(default_concurrency_limit=None, max_size=None)
         return blocks
+
+    def _fields(self, graph: Graph) -> list[Field]:
+        """A component an input, in the graph's order; what may be left out, and is, is folded away."""
+        import gradio as gr
+
+        def make(names: list[str]) -> dict[str, Field]:
+            return {name: field(graph.inputs[name], graph, self.parts.uploads, self.drawn.get) for name in names}
+
+        folded = [name for name, one in graph.inputs.items() if one.default is None]
+        if len(folded) < FOLDED or len(folded) == len(graph.inputs):
+            folded = []
+        made = make([name for name in graph.inputs if name not in folded])
+        if folded:
+            with gr.Accordion("Settings", open=False):
+                made |= make(folded)
+        return [made[name] for name in graph.inputs]
 
     # ── running ─────────────────────────────────────────────────────────────────────────────────
 

@@ -261,7 +261,9 @@ def shown(name: str, type_: Type | None, title: str) -> Shown:
         return bool(found) and all(isinstance(kind, Socket) and issubclass(kind.cls, cls) for kind in found)
 
     if type_ is not None and holds(type_, Image):
-        return Shown(name, "pictures", gr.Gallery(label=title, columns=4, object_fit="contain", format="png", interactive=False, buttons=["download", "fullscreen"]))
+        buttons = ["download", "fullscreen"]
+        gallery = gr.Gallery(label=title, columns=4, height=620, object_fit="contain", format="png", interactive=False, buttons=buttons)
+        return Shown(name, "pictures", gallery)
     if all_are(Score):
         return Shown(name, "table", gr.Dataframe(label=title, interactive=False, wrap=True), gr.Label(label=title, visible=False))
     if all_are(Labels):
