@@ -259,6 +259,22 @@ Kind = Literal["embedded", "pulled", "converted", "cache", "unfinished"]
 Model = TypedDict("Model", {"name": str, "kind": Kind, "class": str, "bytes": int, "licence": str})  # `class` is no name in Python's grammar
 
 
+FittingModel = TypedDict("FittingModel", {"name": str, "kind": Kind, "class": str, "bytes": int, "licence": str, "fits": bool, "why": NotRequired[str]})
+
+
+class GivenModel(TypedDict):
+    source: str
+    here: bool
+    why: NotRequired[str]
+
+
+class Fitting(TypedDict):
+    """models: those that are here, the ones that fit first; why: one does not. given: what is named there now; why: it is not here."""
+
+    models: list[FittingModel]
+    given: GivenModel | None
+
+
 class Device(TypedDict):
     """resident: bytes of its worker process. cached: of its memory cache, None before its first run."""
 

@@ -16,10 +16,11 @@ from ...catalog.catalogue import catalogue
 from ...machine import device_model, total_memory
 from ...models import shelf
 from .. import asking
+from ..fitting import fitting
 from ..metrics import resident
 from ..parts import Parts
-from .answers import Check, Compatible, Model, Nodes, Plan, System
-from .bodies import ERRORS, CompatibleRequest, GraphRequest, Json, TargetsRequest, body, takes
+from .answers import Check, Compatible, Fitting, Model, Nodes, Plan, System
+from .bodies import ERRORS, CompatibleRequest, FittingRequest, GraphRequest, Json, TargetsRequest, body, takes
 
 
 class Catalogue:
@@ -70,6 +71,13 @@ def router(parts: Parts) -> APIRouter:
     def plan(asked: TargetsRequest = body(TargetsRequest)) -> Json:
         graph, _ = parts.library.open(asked.graph, asked.name)
         return Json(asking.plan(graph, parts.library.inputs(graph, asked.inputs), asked.targets, parts.desk.runtime()))
+
+    @routes.post(
+        "/fitting", response_model=Fitting, summary="The models that are here, and which of them fit this input of a graph", openapi_extra=takes(FittingRequest)
+    )
+    def fit(asked: FittingRequest = body(FittingRequest)) -> Json:
+        graph, _ = parts.library.open(asked.graph, asked.name)
+        return Json(fitting(graph, asked.node, asked.port, parts.library.inputs(graph, asked.inputs)))
 
     @routes.get("/models", response_model=list[Model], summary="The models that are here: embedded, pulled, converted", tags=["system"])
     def models() -> Json:

@@ -80,6 +80,11 @@ class CompatibleRequest(GraphRequest):
     side: Annotated[str, Field(description="Which end of a wire is held: an `output` or an `input`.", pattern="^(output|input)$")]
 
 
+class FittingRequest(GraphRequest):
+    node: Annotated[str, Field(description="A node's name, or `input` for the graph's own inputs.", max_length=1000)]
+    port: Annotated[str, Field(description="An input that takes a model.", max_length=1000)]
+
+
 class TargetsRequest(GraphRequest):
     targets: Annotated[
         list[str] | None, Field(description='The outputs wanted, or edges as "node.output"; without it every output of the graph.', max_length=1000)
@@ -98,7 +103,7 @@ class RenameRequest(BaseModel):
     to: Annotated[str, Field(max_length=200, description="The new name.")]
 
 
-REQUESTS = (GraphRequest, CompatibleRequest, TargetsRequest, RunRequest, MoveRequest, RenameRequest)
+REQUESTS = (GraphRequest, CompatibleRequest, FittingRequest, TargetsRequest, RunRequest, MoveRequest, RenameRequest)
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
     for status, text in {400: "It cannot be read.", 401: "No token.", 403: "Not allowed.", 404: "Not here.", 409: "Not in this state.",

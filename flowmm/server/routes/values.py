@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from ...face.result import files
-from ...sockets import SOCKETS, Image, Text
+from ...sockets import SOCKETS, Image, NotAccepted, Text
+from ...sockets.images import open_picture
 from ..journal import Run
 from ..opening import carried
 from ..parts import Parts
@@ -18,6 +19,7 @@ from .answers import UploadShape
 from .bodies import ERRORS, Json
 
 Shape = Annotated[Literal["file", "thumbnail", "value"], Query(description="A file that people open; a small JPEG; or the value itself, for flowmm.connect.")]
+Size = Annotated[int | None, Query(ge=16, le=1024, description="Pixels of the longer side of a small JPEG.")]
 MEDIA = {".png": "image/png", ".csv": "text/csv; charset=utf-8", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}
 VALUE = "application/vnd.flowmm.value"
 
@@ -60,7 +62,12 @@ def _thumbnail(value: Any, item: int, size: int) -> bytes:
     if item >= len(found):
         raise Refused(406, "no-picture", f"it has {len(found)} pictures, so there is no thumbnail {item}", "Ask for another item, or for shape=file.")
     picture, index = found[item]
-    shown = picture.to_pil(index).convert("RGB")
+    return thumbnail(picture.to_pil(index), size)
+
+
+def thumbnail(picture: Any, size: int) -> bytes:
+    """A PIL picture as a JPEG of at most so many pixels a side."""
+    shown = picture.convert("RGB")
     shown.thumbnail((size, size))
     buffer = io.BytesIO()
     shown.save(buffer, "JPEG", quality=85)
@@ -102,13 +109,33 @@ def router(parts: Parts) -> APIRouter:
     def list_uploads(limit: Annotated[int, Query(ge=1, le=500)] = 100) -> Json:
         return Json([one.as_json() for one in parts.uploads.listing(limit)])
 
-    @routes.get("/uploads/{id}", summary="An uploaded picture")
-    def read_upload(id: str) -> Response:
+    @routes.get("/uploads/{id}", summary="An uploaded picture; with `size`, no larger than that")
+    def read_upload(id: str, size: Size = None) -> Response:
         path = parts.uploads.path(id)
+        if size is not None:
+            return Response(thumbnail(parts.uploads.open(id).to_pil(), size), media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
         return Response(
             path.read_bytes(),
             media_type=PICTURES[path.suffix[1:]],
             headers={"Content-Disposition": f'attachment; filename="{path.name}"', "Cache-Control": "private, max-age=3600"},
         )
+
+    @routes.get("/pictures", summary="A picture that a graph names by its path, as a PNG")
+    def read_picture(
+        path: Annotated[str, Query(description="As the graph has it; nothing outside its folder and the allowed roots is reached.", max_length=4096)],
+        graph: Annotated[str, Query(description="The saved graph beside which relative paths start.", max_length=200)] = "",
+        size: Size = None,
+    ) -> Response:
+        beside, _ = parts.library.open({"flowmm": 1, "nodes": {}, "outputs": {}}, graph)
+        try:
+            picture = open_picture(beside.folder.resolve(path))
+        except NotAccepted as error:
+            raise Refused(404, "no-picture", str(error), "Give another path, or upload the picture.") from None
+        headers = {"Cache-Control": "no-cache"}
+        if size is not None:
+            return Response(thumbnail(picture, size), media_type="image/jpeg", headers=headers)
+        buffer = io.BytesIO()
+        picture.convert("RGB").save(buffer, "PNG")
+        return Response(buffer.getvalue(), media_type="image/png", headers=headers)
 
     return routes

@@ -125,6 +125,21 @@ export interface components {
             fits: boolean;
             why?: string;
         };
+        /** @description models: those that are here, the ones that fit first; why: one does not. given: what is named there now; why: it is not here. */
+        Fitting: {
+            models: components["schemas"]["FittingModel"][];
+            given: components["schemas"]["GivenModel"] | null;
+        };
+        FittingModel: {
+            name: string;
+            /** @enum {string} */
+            kind: "embedded" | "pulled" | "converted" | "cache" | "unfinished";
+            class: string;
+            bytes: number;
+            licence: string;
+            fits: boolean;
+            why?: string;
+        };
         /** @description An output of a run. number: over all outputs, to turn the page by. */
         GalleryItem: {
             key: string;
@@ -138,6 +153,11 @@ export interface components {
             name: string;
             title: string;
             finished: number | null;
+        };
+        GivenModel: {
+            source: string;
+            here: boolean;
+            why?: string;
         };
         GraphInput: {
             type: components["schemas"]["TypeShape"];
@@ -549,6 +569,25 @@ export interface components {
             port: string;
             /** @description Which end of a wire is held: an `output` or an `input`. */
             side: string;
+        };
+        FittingRequest: {
+            /** @description A saved graph's name, or a whole graph document. */
+            graph: string | {
+                [key: string]: unknown;
+            };
+            /** @description Inputs by name: plain values, {"upload": id} or {"value": key}, or lists of these. Others have their defaults. */
+            inputs?: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description The saved graph that the document is an edit of; its relative paths start there.
+             * @default
+             */
+            name?: string;
+            /** @description A node's name, or `input` for the graph's own inputs. */
+            node: string;
+            /** @description An input that takes a model. */
+            port: string;
         };
         TargetsRequest: {
             /** @description A saved graph's name, or a whole graph document. */

@@ -1,0 +1,106 @@
+"""What the editor's widgets ask the server: which models fit an input, and the pictures that a graph names by path."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import PIL.Image
+import pytest
+from test_api import refusal
+
+from flowmm.face.find import shipped
+
+
+def fitting(server, **asked) -> dict:
+    answer = server.post("/api/fitting", **asked)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def graph(name: str) -> dict:
+    return json.loads((shipped() / f"{name}.json").read_text())
+
+
+def fits(found: dict) -> set[str]:
+    return {one["name"] for one in found["models"] if one["fits"]}
+
+
+# ── models ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_only_models_that_have_what_a_graph_takes_from_them_fit(server):
+    found = fitting(server, graph="text-to-image", node="input", port="model")
+    assert fits(found) == {"zoo:sd"} and found["given"] == {"source": "zoo:sd", "here": True}
+    assert [one["fits"] for one in found["models"]] == sorted((one["fits"] for one in found["models"]), reverse=True)
+    assert all(one["why"] for one in found["models"] if not one["fits"])
+
+
+def test_each_input_has_models_of_its_own(server):
+    assert fits(fitting(server, graph="control", node="input", port="control")) == {"zoo:sd-control"}
+    assert "zoo:clip" in fits(fitting(server, graph="dalle1", node="input", port="judge"))
+
+
+def test_another_fault_of_the_graph_rules_no_model_out(server):
+    broken = graph("text-to-image")
+    del broken["nodes"]["paint"]["in"]["positive"]
+    assert fits(fitting(server, graph=broken, node="input", port="model")) == {"zoo:sd"}
+
+
+def test_a_model_that_is_not_here_is_named_with_what_gets_it(server):
+    found = fitting(server, graph="text-to-image", node="input", port="model", inputs={"model": "hf:someone/something"})
+    assert not found["given"]["here"] and "flowmm models pull someone/something" in found["given"]["why"]
+    assert fits(found) == {"zoo:sd"}
+
+
+def test_a_source_written_at_a_node_is_an_input_too(server):
+    plain = graph("text-to-image")
+    plain["nodes"]["parts"]["in"]["source"] = "zoo:clip"
+    found = fitting(server, graph=plain, node="parts", port="source")
+    assert fits(found) == {"zoo:sd"} and found["given"]["source"] == "zoo:clip"
+
+
+@pytest.mark.parametrize("node, port, code", [("input", "nothing", "no-such-input"), ("paint", "steps", "no-such-port"), ("none", "x", "no-such-port"), ("parts", "source", "wired")])
+def test_what_takes_no_model_is_refused(server, node, port, code):
+    refusal(server.post("/api/fitting", graph="text-to-image", node=node, port=port), 422, code)
+
+
+# ── pictures ────────────────────────────────────────────────────────────────────────────────────
+
+
+def opened(answer) -> PIL.Image.Image:
+    assert answer.status_code == 200, answer.text
+    return PIL.Image.open(io.BytesIO(answer.content))
+
+
+def test_a_picture_that_a_graph_names_is_shown(server):
+    shown = opened(server.http.get("/api/pictures", params={"graph": "inpaint", "path": "examples/red-circle.png"}))
+    with PIL.Image.open(shipped() / "examples/red-circle.png") as file:
+        assert shown.format == "PNG" and shown.tobytes() == file.convert("RGB").tobytes()
+
+
+def test_an_unsaved_graph_reaches_the_shipped_examples(server):
+    assert opened(server.http.get("/api/pictures", params={"path": "examples/red-circle.png", "size": 16})).size == (16, 16)
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../../secret.png", "~/secret.png", "examples/../../pyproject.toml", "examples", "text-to-image.json", "no.png", "\0", ""])
+def test_nothing_but_pictures_inside_the_graphs_folders_is_shown(server, path):
+    (server.parts.settings.home.parent / "secret.png").write_bytes((shipped() / "examples/red-circle.png").read_bytes())
+    refusal(server.http.get("/api/pictures", params={"graph": "inpaint", "path": path}), 404, "no-picture")
+
+
+def test_a_link_that_leads_out_is_not_followed(server):
+    secret = server.parts.settings.home.parent / "secret.png"
+    secret.write_bytes((shipped() / "examples/red-circle.png").read_bytes())
+    own = server.parts.settings.home / "graphs"
+    own.mkdir(parents=True, exist_ok=True)
+    (own / "link.png").symlink_to(secret)
+    refusal(server.http.get("/api/pictures", params={"path": "link.png"}), 404, "no-picture")
+
+
+def test_an_upload_has_a_small_picture(server):
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", (300, 200), "red").save(buffer, "PNG")
+    made = server.http.post("/api/uploads", content=buffer.getvalue(), headers={"Content-Type": "image/png"}).json()
+    assert opened(server.http.get(f"/api/uploads/{made['id']}", params={"size": 64})).size == (64, 43)
+    assert opened(server.http.get(f"/api/uploads/{made['id']}")).size == (300, 200)
