@@ -284,15 +284,19 @@ class Journal:
             rows = db.execute(f"SELECT {_OUTPUT} FROM output JOIN run ON run.number = output.run WHERE run.id = ? ORDER BY output.number", (id,))
             return [Output.of(row) for row in rows.fetchall()]
 
-    def gallery(self, before: int | None = None, limit: int = 50, types: Sequence[str] | None = None) -> list[tuple[Output, Run]]:
-        """The latest outputs of all runs with what made them, newest first. before: an output's number, to turn the page."""
+    def gallery(
+        self, before: int | None = None, limit: int = 50, types: Sequence[str] | None = None, name: str | None = None
+    ) -> list[tuple[Output, Run]]:
+        """The latest outputs of all runs, or of those of one graph, with what made them, newest first. before: an output's number, to
+        turn the page."""
         among = "1" if types is None else f"output.type IN ({', '.join('?' * len(types))})"
+        among += "" if name is None else " AND run.name = ?"
         columns = ", ".join(f"run.{name}" for name in TABLES["run"])
         with self._reading() as db:
             rows = db.execute(
                 f"SELECT {_OUTPUT}, {columns} FROM output JOIN run ON run.number = output.run "
                 f"WHERE {among} AND output.number < ? ORDER BY output.number DESC LIMIT ?",
-                (*(types or ()), _bounded(before), max(limit, 0)),
+                (*(types or ()), *(() if name is None else (name,)), _bounded(before), max(limit, 0)),
             ).fetchall()
         return [(Output.of(row[:5]), Run.of(row[5:])) for row in rows]
 

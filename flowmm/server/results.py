@@ -82,6 +82,10 @@ class Results:
         """The value; its arrays are views onto its file. Raises KeyError, Damaged, or Undecodable for another version's file."""
         return self._read(key, lambda path, digest: objects.read(path, digest)[0].decode())
 
+    def as_encoded(self, key: str) -> Encoded:
+        """The value as it is kept, its tensors not made: no torch is needed. Raises as get does."""
+        return self._read(key, lambda path, digest: objects.read(path, digest)[0])
+
     def encoded(self, key: str) -> bytes:
         """The file's bytes, checked, for objects.unpack on another machine. Raises as get does."""
 

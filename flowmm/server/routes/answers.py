@@ -165,6 +165,15 @@ class Carried(TypedDict):
 # ── what can be known without running ───────────────────────────────────────────────────────────
 
 
+Repair = TypedDict("Repair", {
+    "kind": Literal["insert", "wire", "set", "reset", "cut"], "words": dict[str, str], "node": str, "port": str,
+    "from": NotRequired[str], "value": NotRequired[Any], "op": NotRequired[str], "version": NotRequired[int], "input": NotRequired[str], "output": NotRequired[str], "wires": NotRequired[dict[str, str]],
+})  # fmt: skip
+Repair.__doc__ = """An edit that would mend a problem at this port. insert: a node `op` between `from` and the port, which takes what came at `input`,
+gives `output`, and has its other inputs wired as `wires` say. wire: lead `from` to the port. set: give it `value`; reset: its default.
+cut: take away what is there. node: "input" for the graph's inputs, "" for its outputs."""
+
+
 class ProblemShape(TypedDict):
     """level: error, warning, or unknown (cannot be told before a model is here)."""
 
@@ -176,6 +185,7 @@ class ProblemShape(TypedDict):
     expected: str
     fix: str
     level: Literal["error", "warning", "unknown"]
+    repairs: NotRequired[list[Repair]]
 
 
 EdgeShape = TypedDict("EdgeShape", {"from": str, "to": str, "type": str, "shape": list[int | None] | None, "dtype": str | None, "bytes": int | None})
@@ -295,6 +305,60 @@ class System(TypedDict):
     runs: dict[State, int]
     listeners: int
     epoch: str
+
+
+class Label(TypedDict):
+    label: str
+    probability: float
+
+
+class NumberMap(TypedDict):
+    """A stack of maps of numbers, one of which is here. shape: of the whole array. values: rows of the slice, None where no finite
+    number is; only every `step`-th row and column of a large one. stack, axes: what the slices count through."""
+
+    name: str
+    shape: list[int]
+    dtype: str
+    slices: int
+    step: int
+    values: list[list[float | None]]
+    slice: NotRequired[int]
+    low: NotRequired[float]
+    high: NotRequired[float]
+    mean: NotRequired[float]
+    std: NotRequired[float]
+    axes: NotRequired[list[str]]
+    stack: NotRequired[list[int]]
+
+
+class ShownValue(TypedDict):
+    """A value as a page draws it, of bounded size; which fields it has is told by its kind (see flowmm.server.shown)."""
+
+    type: str
+    kind: Literal["pictures", "texts", "table", "labels", "maps", "list", "plain"]
+    count: NotRequired[int]
+    width: NotRequired[int]
+    height: NotRequired[int]
+    lines: NotRequired[list[str]]
+    cut: NotRequired[bool]
+    shape: NotRequired[list[int]]
+    rows: NotRequired[list[str]]
+    columns: NotRequired[list[str]]
+    values: NotRequired[list[list[float | None]]]
+    labels: NotRequired[list[list[Label]]]
+    over: NotRequired[str]
+    maps: NotRequired[list[NumberMap]]
+    items: NotRequired[list[ShownValue]]
+    value: NotRequired[Any]
+
+
+class Looked(TypedDict):
+    """here: whether there is a value. runs: how many nodes would run for it, None where that cannot be told. pictures: as data: addresses."""
+
+    here: bool
+    runs: NotRequired[int | None]
+    value: NotRequired[ShownValue]
+    pictures: NotRequired[list[str]]
 
 
 # ── runs and values ─────────────────────────────────────────────────────────────────────────────

@@ -17,10 +17,12 @@ from ...machine import device_model, total_memory
 from ...models import shelf
 from .. import asking
 from ..fitting import fitting
+from ..looking import look
 from ..metrics import resident
 from ..parts import Parts
-from .answers import Check, Compatible, Fitting, Model, Nodes, Plan, System
-from .bodies import ERRORS, CompatibleRequest, FittingRequest, GraphRequest, Json, TargetsRequest, body, takes
+from ..repairs import with_repairs
+from .answers import Check, Compatible, Fitting, Looked, Model, Nodes, Plan, System
+from .bodies import ERRORS, CompatibleRequest, FittingRequest, GraphRequest, Json, LookRequest, TargetsRequest, body, takes
 
 
 class Catalogue:
@@ -53,7 +55,9 @@ def router(parts: Parts) -> APIRouter:
     )
     def check(asked: GraphRequest = body(GraphRequest)) -> Json:
         graph, _ = parts.library.open(asked.graph, asked.name)
-        return Json(asking.check(graph, parts.library.inputs(graph, asked.inputs)))
+        inputs = parts.library.inputs(graph, asked.inputs)
+        found = asking.check(graph, inputs)
+        return Json(found | {"problems": with_repairs(graph, inputs, found["problems"])})
 
     @routes.post(
         "/compatible",
@@ -70,7 +74,16 @@ def router(parts: Parts) -> APIRouter:
     )
     def plan(asked: TargetsRequest = body(TargetsRequest)) -> Json:
         graph, _ = parts.library.open(asked.graph, asked.name)
-        return Json(asking.plan(graph, parts.library.inputs(graph, asked.inputs), asked.targets, parts.desk.runtime()))
+        inputs = parts.library.inputs(graph, asked.inputs)
+        found = asking.plan(graph, inputs, asked.targets, parts.desk.runtime())
+        return Json(found | {"problems": with_repairs(graph, inputs, found["problems"])})
+
+    @routes.post(
+        "/look", response_model=Looked, summary="The value on a wire, where it is here without running anything", openapi_extra=takes(LookRequest)
+    )
+    def look_at(asked: LookRequest = body(LookRequest)) -> Json:
+        graph, _ = parts.library.open(asked.graph, asked.name)
+        return Json(look(graph, parts.library.inputs(graph, asked.inputs), asked.edge, asked.item, parts.desk.runtime()))
 
     @routes.post(
         "/fitting", response_model=Fitting, summary="The models that are here, and which of them fit this input of a graph", openapi_extra=takes(FittingRequest)

@@ -91,6 +91,11 @@ class TargetsRequest(GraphRequest):
     ] = None
 
 
+class LookRequest(GraphRequest):
+    edge: Annotated[str, Field(description='Where the wire begins: "node.output", or "input.name".', max_length=2000)]
+    item: Annotated[int, Field(ge=0, description="Which slice of a stack of maps.")] = 0
+
+
 class RunRequest(TargetsRequest):
     key: Annotated[str | None, Field(description="Your own name for this request: asked again under it, the first run is returned.", max_length=200)] = None
 
@@ -103,7 +108,7 @@ class RenameRequest(BaseModel):
     to: Annotated[str, Field(max_length=200, description="The new name.")]
 
 
-REQUESTS = (GraphRequest, CompatibleRequest, FittingRequest, TargetsRequest, RunRequest, MoveRequest, RenameRequest)
+REQUESTS = (GraphRequest, CompatibleRequest, FittingRequest, TargetsRequest, LookRequest, RunRequest, MoveRequest, RenameRequest)
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
     for status, text in {400: "It cannot be read.", 401: "No token.", 403: "Not allowed.", 404: "Not here.", 409: "Not in this state.",

@@ -118,9 +118,12 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/gallery", response_model=list[GalleryItem], summary="The latest outputs with what made them")
     def gallery(
-        before: Before = None, limit: Limit = 50, type: Annotated[list[str] | None, Query(description="Only of these types, as in Image.")] = None
+        before: Before = None,
+        limit: Limit = 50,
+        type: Annotated[list[str] | None, Query(description="Only of these types, as in Image.")] = None,
+        name: Annotated[str | None, Query(description="Only of the graph of this name.")] = None,
     ) -> Json:
-        rows = journal.gallery(before, limit, type)
+        rows = journal.gallery(before, limit, type, name)
         return Json([{"number": one.number, "run": run.id, "output": one.name, **output(one), "name": run.name, "title": run.title, "finished": run.finished}
                      for one, run in rows])  # fmt: skip
 

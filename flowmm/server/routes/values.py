@@ -14,11 +14,15 @@ from ..journal import Run
 from ..opening import carried
 from ..parts import Parts
 from ..refusals import Refused
+from ..shown import shown
 from ..uploads import MEDIA as PICTURES
 from .answers import UploadShape
 from .bodies import ERRORS, Json
 
-Shape = Annotated[Literal["file", "thumbnail", "value"], Query(description="A file that people open; a small JPEG; or the value itself, for flowmm.connect.")]
+Shape = Annotated[
+    Literal["file", "thumbnail", "json", "value"],
+    Query(description="A file that people open; a small JPEG; what a page draws (ShownValue); or the value itself, for flowmm.connect."),
+]
 Size = Annotated[int | None, Query(ge=16, le=1024, description="Pixels of the longer side of a small JPEG.")]
 MEDIA = {".png": "image/png", ".csv": "text/csv; charset=utf-8", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}
 VALUE = "application/vnd.flowmm.value"
@@ -30,10 +34,14 @@ def served(parts: Parts, key: str, type_: str, shape: str, item: int, size: int,
     try:
         if shape == "value":
             return Response(parts.results.encoded(key), media_type=VALUE, headers=headers)
+        if shape == "json":
+            return Json(shown(parts.results.as_encoded(key), item), headers=headers)
         _for_people(type_)
         value = parts.results.get(key)
     except KeyError:
         raise Refused(404, "no-such-value", f"there is no value `{key[:60]}` here", "Run what made it again.") from None
+    except IndexError:
+        raise Refused(404, "no-such-item", f"there is no slice {item} of it", "Count from 0.") from None
     if shape == "thumbnail":
         return Response(_thumbnail(value, item, size), media_type="image/jpeg", headers=headers)
     if run is not None:

@@ -206,6 +206,10 @@ export interface components {
             source?: boolean;
             lazy?: boolean;
         };
+        Label: {
+            label: string;
+            probability: number;
+        };
         /** @description modified: Unix seconds. problem: why it cannot be opened, else "". etag: "" if it cannot be read. */
         ListedGraph: {
             name: string;
@@ -236,6 +240,13 @@ export interface components {
                 [key: string]: string;
             };
             stopping: string;
+        };
+        /** @description here: whether there is a value. runs: how many nodes would run for it, None where that cannot be told. pictures: as data: addresses. */
+        Looked: {
+            here: boolean;
+            runs?: number | null;
+            value?: components["schemas"]["ShownValue"];
+            pictures?: string[];
         };
         /** @description In bytes. at_least: whether something is not known, so that it may be more. */
         Memory: {
@@ -315,6 +326,25 @@ export interface components {
             };
             packs: components["schemas"]["Pack"][];
         };
+        /**
+         * @description A stack of maps of numbers, one of which is here. shape: of the whole array. values: rows of the slice, None where no finite
+         *     number is; only every `step`-th row and column of a large one. stack, axes: what the slices count through.
+         */
+        NumberMap: {
+            name: string;
+            shape: number[];
+            dtype: string;
+            slices: number;
+            step: number;
+            values: (number | null)[][];
+            slice?: number;
+            low?: number;
+            high?: number;
+            mean?: number;
+            std?: number;
+            axes?: string[];
+            stack?: number[];
+        };
         /** @description inputs: as a run takes them. missing: those whose picture or model is not here. */
         Opened: {
             graph: {
@@ -374,6 +404,7 @@ export interface components {
             fix: string;
             /** @enum {string} */
             level: "error" | "warning" | "unknown";
+            repairs?: components["schemas"]["Repair"][];
         };
         Progress: {
             step: number;
@@ -384,6 +415,29 @@ export interface components {
             running: components["schemas"]["RunShape"][];
             waiting: components["schemas"]["RunShape"][];
             count: number;
+        };
+        /**
+         * @description An edit that would mend a problem at this port. insert: a node `op` between `from` and the port, which takes what came at `input`,
+         *     gives `output`, and has its other inputs wired as `wires` say. wire: lead `from` to the port. set: give it `value`; reset: its default.
+         *     cut: take away what is there. node: "input" for the graph's inputs, "" for its outputs.
+         */
+        Repair: {
+            /** @enum {string} */
+            kind: "insert" | "wire" | "set" | "reset" | "cut";
+            words: {
+                [key: string]: string;
+            };
+            node: string;
+            port: string;
+            from?: string;
+            value?: unknown;
+            op?: string;
+            version?: number;
+            input?: string;
+            output?: string;
+            wires?: {
+                [key: string]: string;
+            };
         };
         RunError: {
             code: string;
@@ -433,6 +487,26 @@ export interface components {
         SavedGraph: {
             name: string;
             etag: string;
+        };
+        /** @description A value as a page draws it, of bounded size; which fields it has is told by its kind (see flowmm.server.shown). */
+        ShownValue: {
+            type: string;
+            /** @enum {string} */
+            kind: "pictures" | "texts" | "table" | "labels" | "maps" | "list" | "plain";
+            count?: number;
+            width?: number;
+            height?: number;
+            lines?: string[];
+            cut?: boolean;
+            shape?: number[];
+            rows?: string[];
+            columns?: string[];
+            values?: (number | null)[][];
+            labels?: components["schemas"]["Label"][][];
+            over?: string;
+            maps?: components["schemas"]["NumberMap"][];
+            items?: components["schemas"]["ShownValue"][];
+            value?: unknown;
         };
         /** @description events: what a socket asks for to have all of the run's events. */
         SubmittedRun: {
@@ -608,6 +682,28 @@ export interface components {
              * @default null
              */
             targets?: string[] | null;
+        };
+        LookRequest: {
+            /** @description A saved graph's name, or a whole graph document. */
+            graph: string | {
+                [key: string]: unknown;
+            };
+            /** @description Inputs by name: plain values, {"upload": id} or {"value": key}, or lists of these. Others have their defaults. */
+            inputs?: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description The saved graph that the document is an edit of; its relative paths start there.
+             * @default
+             */
+            name?: string;
+            /** @description Where the wire begins: "node.output", or "input.name". */
+            edge: string;
+            /**
+             * @description Which slice of a stack of maps.
+             * @default 0
+             */
+            item?: number;
         };
         RunRequest: {
             /** @description A saved graph's name, or a whole graph document. */
