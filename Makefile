@@ -6,20 +6,24 @@ TORCH ?= torch>=2.6
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test soak bench clean
+.PHONY: demo test editor soak bench clean
 
 demo: $(VENV)/ready
 	$(BIN)/flowmm demo --out demo
 
-test: $(VENV)/ready
+test: editor
 	$(BIN)/python -m pytest
+
+# The graph editor, built again if its sources changed.
+editor: $(VENV)/ready
+	$(BIN)/python web/bundle.py
 
 # The server killed 200 times under load; the tests do it a dozen times.
 soak: $(VENV)/ready
 	FLOWMM_SOAK=1 $(BIN)/python -m pytest tests/faults/test_server_killed.py -s
 
 # Speed, compared in one run with what a user would pick instead. Never part of the tests: machines are shared and noisy.
-bench: $(VENV)/ready
+bench: editor
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-group-by=group --benchmark-columns=min,mean -s
 
 # torch first, and exactly the one asked for: what follows then keeps it.
@@ -30,4 +34,4 @@ $(VENV)/ready: pyproject.toml setup.py
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo out build dist *.egg-info
+	rm -rf $(VENV) demo out build dist *.egg-info web/dist web/node_modules

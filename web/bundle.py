@@ -27,7 +27,8 @@ def build() -> Path:
     """The folder of the built editor, built now unless it is newer than its sources. Raises NotBuilt."""
     if not fresh():
         if not installed():
-            run([*npm(), "ci", "--ignore-scripts", "--no-progress"], "Its libraries could not be fetched. Are you online? They are fetched once, as web/package-lock.json says.")
+            offline = "Its libraries could not be fetched. Are you online? They are fetched once, as web/package-lock.json says."
+            run([*npm(), "ci", "--ignore-scripts", "--no-progress"], offline)
         run([*tool("vite"), "build", "--logLevel", "warn"], "Its sources do not build; what Vite says stands above.")
     return BUILT.parent
 
@@ -64,11 +65,11 @@ def npm() -> list[str]:
     return [str(node()), str(beside)] if beside.is_file() else ["npm"]
 
 
-def tool(name: str) -> list[str]:
-    """A command of web/node_modules."""
+def tool(name: str, command: str = "") -> list[str]:
+    """A command of a package in web/node_modules; command: where it is not named as the package is."""
     package = HERE / "node_modules" / name
     told = json.loads((package / "package.json").read_text())["bin"]
-    return [str(node()), str(package / (told if isinstance(told, str) else told[name]))]
+    return [str(node()), str(package / (told if isinstance(told, str) else told[command or name]))]
 
 
 def run(command: list[str], failing: str) -> None:

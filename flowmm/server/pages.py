@@ -16,7 +16,7 @@ POLICY = (
     "base-uri 'self'; form-action 'self'"
 )  # no script but ours, no request to another machine
 ABSENT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>flowmm</title>
-<p>The editor has not been built in this copy of flowmm: <code>npm ci &amp;&amp; npm run build</code> in <code>web/</code> does it.</p>
+<p>The editor has not been built in this copy of flowmm: <code>python web/bundle.py</code> does it; then start the server again.</p>
 <p><a href="/app/">Every saved graph as a form</a></p></html>
 """
 

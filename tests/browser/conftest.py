@@ -56,7 +56,7 @@ class Watch:
 def server(tmp_path_factory):
     """A server of the module's own, on a fresh home. It can be stopped or killed, and starts again at the same address."""
     if folder() is None:
-        pytest.skip("the editor is not built: python web/build.py")
+        pytest.skip("the editor is not built: python web/bundle.py")
     made = ServerProcess(tmp_path_factory.mktemp("served") / "home", "--port", str(free_port()), begin=PLAIN).start()
     yield made
     made.stop()
