@@ -155,11 +155,11 @@ def _wire(asked: _Asked, problem: Problem) -> Iterator[Repair]:
     """Outputs that fit an empty port, the nearest first."""
     checked, wiring = asked.checked, asked.checked.wiring
     index = wiring.index[problem.node]
-    wanted, below = checked.input_type(index, problem.port), below(asked.graph, index)
+    wanted, hanging = checked.input_type(index, problem.port), below(asked.graph, index)
     offered = 0
     for i in reversed(wiring.order):
         spec = wiring.specs[i]
-        if spec is None or i in below:
+        if spec is None or i in hanging:
             continue
         for output in spec.outputs:
             if checked.bindings.conflict(checked.output_type(Link(i, output)), wanted) is None:
