@@ -12,7 +12,9 @@ import logging
 import os
 import re
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,7 @@ KEPT = 64  # forms; the one asked for longest ago goes first
 DEEPEST = 64  # levels of a body, as of a document
 MOST_FILES = 64  # of one upload
 FADE = 1.0  # seconds between two looks at whether a form that was replaced is still in use
+IDLE = 300.0  # seconds without a page or a call until a form ends: gradio looks 30 times a second whether there is something to do
 API = "gradio_api/"
 
 # All that is reached of gradio; whatever else it has, or will have, is not there.
@@ -133,7 +136,7 @@ class Forms:
     async def made(self, name: str, known: bool = False) -> Made:
         """The app of a graph as it is now. known: the one that is here will do. Raises Refused, GraphError."""
         if known and name in self._made:
-            return self._made[name]
+            return self._made[name].touched()
         data, etag, _ = await self.parts.in_thread(self.parts.saved.read, name)
         async with self._making:
             made = self._made.get(name)
@@ -149,7 +152,11 @@ class Forms:
                 for one in leaving:
                     one.retire()
             self._made.move_to_end(name)
-            return made
+            return made.touched()
+
+    def _forget(self, made: Made) -> None:
+        if self._made.get(made.form.name) is made:
+            del self._made[made.form.name]
 
     def _holder(self, made: Made, session: Any) -> Made:
         """The app that works for a session: an older one where the graph was saved anew since it asked."""
@@ -160,7 +167,7 @@ class Forms:
             self.parts.uploads.folder.mkdir(parents=True, exist_ok=True)
             os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(self.parts.uploads.folder.absolute()))
             form = Form(self.parts, name, self.parts.library.of_bytes(data, name))
-            return Made(form, _assembled(form.blocks, f"/app/{name}"), etag)
+            return Made(form, _assembled(form.blocks, f"/app/{name}"), etag, self._forget)
 
     # ── what comes in and goes out ──────────────────────────────────────────────────────────────
 
@@ -247,11 +254,20 @@ _BUILDING = threading.Lock()
 class Made:
     """A form that is served. It lives as long as a task of its own, so that what it began ends where it began."""
 
-    def __init__(self, form: Form, app: Any, etag: str):
-        self.form, self.app, self.etag = form, app, etag
+    def __init__(self, form: Form, app: Any, etag: str, forget: Callable[[Made], None]):
+        self.form, self.app, self.etag, self._forget = form, app, etag, forget
         self.living: asyncio.Task | None = None
         self._ready, self._end = asyncio.Event(), asyncio.Event()
-        self._using, self._fading = 0, None
+        self._using, self._fading, self._touched = 0, None, time.monotonic()
+
+    def touched(self) -> Made:
+        """Itself, that somebody is about to use."""
+        self._touched = time.monotonic()
+        return self
+
+    @property
+    def idle(self) -> bool:
+        return not self._using and not self.form.waiting and time.monotonic() - self._touched > IDLE
 
     async def begin(self) -> None:
         self.living = asyncio.create_task(self._live(), name=f"flowmm-form-{self.form.name}")
@@ -267,6 +283,7 @@ class Made:
             await self.app(scope, receive, send)
         finally:
             self._using -= 1
+            self.touched()
 
     def holds(self, session: Any) -> bool:
         """Whether a page or client has asked this app for something that it has not heard the end of."""
@@ -289,7 +306,10 @@ class Made:
             self.form.blocks.run_startup_events()
             await self.form.blocks.run_extra_startup_events()
             self._ready.set()
-            await self._end.wait()
+            while not self._end.is_set() and not self.idle:
+                await asyncio.wait([ending := asyncio.ensure_future(self._end.wait())], timeout=IDLE / 10)
+                ending.cancel()
+            self._forget(self)
             self.form.blocks._queue.close()
             self.app.stop_event.set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from running import Serving
 from test_api import document
 
 from flowmm import Graph
+from flowmm.server import forms
 
 
 def publish(server: Serving, name: str, graph: Graph, **defaults) -> str:
@@ -329,6 +331,24 @@ def test_a_run_goes_on_while_its_graph_is_saved_anew(server, tmp_path):
         publish(server, "replaced", sums("Replaced"))
         assert config(server, "replaced")["title"] == "Replaced"
         (tmp_path / "replaced-end").touch()
+        assert job.result(timeout=60) == 1
+
+
+def test_a_form_that_nobody_uses_ends_and_is_made_again_when_asked_for(fresh_server, monkeypatch, tmp_path):
+    others = [one for one in gc.get_objects() if isinstance(one, forms.Made)]
+    monkeypatch.setattr(forms, "IDLE", 0.2)
+
+    def living() -> int:
+        return sum(isinstance(one, forms.Made) and one not in others and not one.living.done() for one in gc.get_objects())
+
+    data = waiting(fresh_server, tmp_path, "slow")
+    with client(fresh_server, "slow") as asked:
+        until(lambda: living() == 0)
+        job = asked.submit(*data, api_name="/run")
+        until(lambda: latest(fresh_server)["state"] == "running")
+        time.sleep(1)
+        assert living() == 1, "it has a run"
+        (tmp_path / "slow-end").touch()
         assert job.result(timeout=60) == 1
 
 
