@@ -140,7 +140,7 @@ class Forms:
         data, etag, _ = await self.parts.in_thread(self.parts.saved.read, name)
         async with self._making:
             made = self._made.get(name)
-            if made is None or made.etag != etag:
+            if made is None or made.etag != etag or made.over:
                 new = await self.parts.in_thread(self._make, name, data, etag)
                 await new.begin()
                 leaving = [made] * (made is not None)
@@ -257,6 +257,7 @@ class Made:
     def __init__(self, form: Form, app: Any, etag: str, forget: Callable[[Made], None]):
         self.form, self.app, self.etag, self._forget = form, app, etag, forget
         self.living: asyncio.Task | None = None
+        self.over = False
         self._ready, self._end = asyncio.Event(), asyncio.Event()
         self._using, self._fading, self._touched = 0, None, time.monotonic()
 
@@ -305,10 +306,11 @@ class Made:
         async with self.app.router.lifespan_context(self.app):
             self.form.blocks.run_startup_events()
             await self.form.blocks.run_extra_startup_events()
-            self._ready.set()
+            self.touched()._ready.set()
             while not self._end.is_set() and not self.idle:
                 await asyncio.wait([ending := asyncio.ensure_future(self._end.wait())], timeout=IDLE / 10)
                 ending.cancel()
+            self.over = True
             self._forget(self)
             self.form.blocks._queue.close()
             self.app.stop_event.set()

@@ -65,7 +65,7 @@ def client(server: Serving, name: str):
 
 
 def latest(server: Serving) -> dict:
-    return (server.http.get("/api/runs", params={"limit": 1}).json() or [{"name": None}])[0]
+    return (server.http.get("/api/runs", params={"limit": 1}).json() or [{"name": None, "state": None}])[0]
 
 
 def test_a_saved_graph_is_a_form_and_a_function_of_the_same_names(server):
