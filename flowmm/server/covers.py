@@ -24,7 +24,7 @@ def covers(parts: Parts) -> dict[str, Any]:
     for run, outputs in parts.journal.latest():
         if outputs:
             graphs[run.name] = _last(run, outputs)
-    return {"sheet": comes["url"], "tile": comes["tile"], "columns": comes["columns"], "graphs": graphs}
+    return {name: comes[name] for name in ("sheet", "columns", "rows")} | {"graphs": graphs}
 
 
 def _last(run: Run, outputs: list[Output]) -> dict[str, Any]:
@@ -55,8 +55,9 @@ def sheet() -> dict[str, Any]:
         data = json.loads((folder() / INDEX).read_text("utf-8"))
         digest = hashlib.sha256((folder() / PICTURE).read_bytes()).hexdigest()[:16]
     except OSError:
-        return {"tile": 0, "columns": 1, "graphs": {}, "url": ""}
-    return data | {"url": f"{SHEET}?of={digest}"}
+        return {"sheet": "", "columns": 1, "rows": 1, "graphs": {}}
+    last = max(one.get("tile", 0) for one in data["graphs"].values())
+    return data | {"sheet": f"{SHEET}?of={digest}", "rows": last // data["columns"] + 1}
 
 
 def folder() -> Path:

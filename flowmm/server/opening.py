@@ -56,15 +56,19 @@ def _with_keys(asked: Any, made: Any) -> Any:
 def opened(parts: Parts, data: bytes) -> dict[str, Any]:
     """A graph's JSON, or a PNG that carries one: the document, its name, its inputs as a run takes them, and which of them are missing
     with the names of their files. Raises Refused, GraphError."""
-    if not data.startswith(PNG):
-        graph, _ = parts.library.open(json.loads(dump(read(data, "the file"))))
-        return {"graph": json.loads(dump(graph.document)), "name": "", "inputs": {}, "missing": []}
-    text, inputs, name = unpacked(parts.uploads.carried(data, CHUNK), "the picture")
-    graph, _ = parts.library.open(json.loads(dump(read(text, "the graph inside the picture"))))
+    if data.startswith(PNG):
+        text, inputs, name = unpacked(parts.uploads.carried(data, CHUNK), "the picture")
+        document = json.loads(dump(read(text, "the graph inside the picture")))
+    else:
+        document, inputs, name = json.loads(dump(read(data, "the file"))), {}, ""
+    parts.library.open(document)  # within the bounds
+    layout = document.get("layout") or {}
+    given = layout.pop("given", None)  # pictures of the server on which it was edited, which may be another
+    inputs = (given if isinstance(given, dict) else {}) | inputs
     finder = _Finder(parts)
-    found = {key: finder.find(value) for key, value in inputs.items() if key in graph.document.inputs}
+    found = {key: finder.find(value) for key, value in inputs.items() if key in document.get("inputs", {})}
     return {
-        "graph": json.loads(dump(graph.document)), "name": name[:200], "inputs": {key: value for key, value in found.items() if value is not MISSING},
+        "graph": document, "name": name[:200], "inputs": {key: value for key, value in found.items() if value is not MISSING},
         "missing": [{"input": key, "file": _file(inputs[key])} for key, value in found.items() if value is MISSING],
     }  # fmt: skip
 
@@ -73,7 +77,7 @@ MISSING = object()
 
 
 class _Finder:
-    """Inputs as a PNG names them, as a run takes them."""
+    """Inputs as a file names them, as a run takes them."""
 
     def __init__(self, parts: Parts):
         self.parts = parts
@@ -86,14 +90,16 @@ class _Finder:
             return MISSING if MISSING in items else items
         if not isinstance(value, dict):
             return value
-        key, digest = value.get("key"), value.get("sha256")
+        upload, digest = value.get("upload"), value.get("sha256")
+        key = value.get("key", value.get("value"))
         if isinstance(key, str) and self.parts.journal.type_of(key) is not None:
             return {"value": key}
+        if isinstance(upload, str):
+            with contextlib.suppress(Refused):
+                return {"upload": self.parts.uploads.path(upload).name}
         if isinstance(digest, str):
-            upload = self.parts.uploads.by_digest(digest)
-            if upload is not None:
-                return {"upload": upload}
-            return self._example(digest)
+            known = self.parts.uploads.by_digest(digest)
+            return {"upload": known} if known is not None else self._example(digest)
         return MISSING
 
     def _example(self, digest: str) -> Any:
@@ -108,5 +114,5 @@ class _Finder:
 def _file(value: Any) -> str:
     """The name of the file that is not here, or of what kind the value was."""
     items = value if isinstance(value, list) else [value]
-    names = [str(item.get("file") or item.get("value") or "") for item in items if isinstance(item, dict)]
+    names = [str(item.get("file") or item.get("upload") or item.get("value") or "") for item in items if isinstance(item, dict)]
     return ", ".join(filter(None, names))[:200]

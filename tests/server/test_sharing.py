@@ -115,6 +115,14 @@ def test_opening_keeps_nothing(server):
     assert (server.http.get("/api/uploads").json(), server.http.get("/api/graphs").json()) == before
 
 
+def test_pictures_that_lie_beside_a_document_come_along_where_they_are(server, fresh_server):
+    image = upload(server, picture("PNG", size=(5, 5)))
+    data = json.dumps(mirror() | {"layout": {"given": {"image": image, "gone": {"upload": "x"}}}}).encode()
+    found, elsewhere = opened(server, data, JSON), opened(fresh_server, data, JSON)
+    assert found["inputs"] == {"image": image} and found["missing"] == [] and found["graph"]["layout"] == {}
+    assert elsewhere["inputs"] == {} and elsewhere["missing"] == [{"input": "image", "file": image["upload"]}]
+
+
 # ── what a picture carries ──────────────────────────────────────────────────────────────────────
 
 
@@ -132,9 +140,9 @@ def test_a_shipped_graph_has_a_picture_before_anything_ran(fresh_server):
     covers = fresh_server.http.get("/api/covers").json()
     assert set(covers["graphs"]) == {path.stem for path in shipped().glob("*.json")}
     sheet = PIL.Image.open(io.BytesIO(fresh_server.http.get(covers["sheet"]).content))
-    places = (sheet.width // covers["tile"]) * (sheet.height // covers["tile"])
-    assert sheet.width == covers["columns"] * covers["tile"]
-    assert sorted(one["tile"] for one in covers["graphs"].values()) == list(range(len(covers["graphs"]))) and len(covers["graphs"]) <= places
+    assert sheet.width * covers["rows"] == sheet.height * covers["columns"]
+    tiles = sorted(one["tile"] for one in covers["graphs"].values())
+    assert tiles == list(range(len(tiles))) and len(tiles) <= covers["rows"] * covers["columns"]
 
 
 def test_the_sheet_is_small(fresh_server):

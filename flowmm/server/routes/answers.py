@@ -129,11 +129,11 @@ class Cover(TypedDict):
 
 
 class Covers(TypedDict):
-    """sheet: its address, "" if there is none. tile: pixels a side. columns: tiles a row."""
+    """sheet: its address, "" if there is none. columns, rows: of tiles."""
 
     sheet: str
-    tile: int
     columns: int
+    rows: int
     graphs: dict[str, Cover]
 
 

@@ -1,7 +1,7 @@
 // Calls to the server. Every failure is an ApiError that says what to do; being offline is one too.
 import type {
   Catalogue, Check, Compatible, CompatibleRequest, GalleryItem, GraphRequest, ListedGraph, Model, Plan, Problem, Queue, Run, RunRequest, State, System, Trashed,
-  Upload, Version,
+  Upload, Version, Covers, Opened, Carried,
 } from "./types"
 import type { Doc } from "../document/model"
 
@@ -95,6 +95,11 @@ export const api = {
   version: (graph: string, etag: string) => ask<Doc>(`/api/graphs/${name(graph)}/history/${name(etag)}`),
   trash: () => ask<Trashed[]>("/api/trash"),
   restore: (id: string) => ask<{ name: string }>(`/api/trash/${name(id)}/restore`, { method: "POST", json: {} }),
+
+  covers: () => ask<Covers>("/api/covers"),
+  /** A graph's JSON, or a PNG that carries one. */
+  open: (file: Blob) => ask<Opened>("/api/open", { body: file }),
+  carried: (asked: GraphRequest) => ask<Carried>("/api/carried", { json: asked }),
 
   check: (asked: GraphRequest, signal?: AbortSignal) => ask<Check>("/api/check", { json: asked, signal }),
   compatible: (asked: CompatibleRequest, signal?: AbortSignal) => ask<Compatible>("/api/compatible", { json: asked, signal }),

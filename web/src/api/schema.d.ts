@@ -51,11 +51,11 @@ export interface components {
             upload?: string;
             tile?: number;
         };
-        /** @description sheet: its address, "" if there is none. tile: pixels a side. columns: tiles a row. */
+        /** @description sheet: its address, "" if there is none. columns, rows: of tiles. */
         Covers: {
             sheet: string;
-            tile: number;
             columns: number;
+            rows: number;
             graphs: {
                 [key: string]: components["schemas"]["Cover"];
             };

@@ -1,16 +1,25 @@
+import "./surfaces.css"
+import "./theme"
 import { lazy, Suspense } from "react"
 import { Route, Switch } from "wouter"
 import { Home } from "../home/Home"
+import { DropToOpen } from "./DropToOpen"
+import { Tips } from "./Tip"
+import { Toasts } from "./toasts"
 
 const Editor = lazy(() => import("../editor/Editor"))
 
 export function App() {
   return (
-    <Suspense>
-      <Switch>
-        <Route path="/edit/:name?">{({ name }) => <Editor key={name} name={name ? decodeURIComponent(name) : ""} />}</Route>
-        <Route><Home /></Route>
-      </Switch>
-    </Suspense>
+    <Tips delayDuration={500}>
+      <Suspense>
+        <Switch>
+          <Route path="/edit/:name?">{({ name }) => <Editor name={name ? decodeURIComponent(name) : ""} />}</Route>
+          <Route><Home /></Route>
+        </Switch>
+      </Suspense>
+      <DropToOpen />
+      <Toasts />
+    </Tips>
   )
 }

@@ -14,6 +14,7 @@ import { removeBoxes } from "./layout"
 import { OpCard } from "./OpCard"
 import { OutputsCard } from "./OutputsCard"
 import { isOwnCard } from "./shape"
+import { useWhole } from "./whole"
 import { Wire } from "./Wire"
 
 const nodeTypes = { op: OpCard, inputs: InputsCard, outputs: OutputsCard }
@@ -21,6 +22,7 @@ const edgeTypes = { wire: Wire }
 
 export function Canvas() {
   const doc = useDocument(({ doc }) => doc)
+  const whole = useWhole(({ whole }) => whole)
   const catalogue = useCatalogue(({ nodes }) => nodes)
   const check = useTyping(({ check }) => check)
   const knownNodes = useRef(new Map<string, Node>())
@@ -56,7 +58,7 @@ export function Canvas() {
       }}
       onConnectEnd={letGo} isValidConnection={mayConnect} onConnect={joined}
       onReconnect={(old, now) => edit((doc) => joinedIn(disconnect(doc, old.data?.link as Link), now))}
-      onlyRenderVisibleElements elevateNodesOnSelect fitView minZoom={0.05} maxZoom={2.5} deleteKeyCode={["Delete", "Backspace"]} selectionKeyCode="Shift" multiSelectionKeyCode={["Shift", "Meta", "Control"]}
+      onlyRenderVisibleElements={!whole} elevateNodesOnSelect fitView minZoom={0.05} maxZoom={2.5} deleteKeyCode={["Delete", "Backspace"]} selectionKeyCode="Shift" multiSelectionKeyCode={["Shift", "Meta", "Control"]}
       proOptions={{ hideAttribution: true }} connectionRadius={28} fitViewOptions={{ padding: 0.12, maxZoom: 1.1 }}
     >
       <Background variant={BackgroundVariant.Dots} gap={22} size={1.4} />

@@ -3,51 +3,96 @@ import "@xyflow/react/dist/style.css"
 import "../canvas/canvas.css"
 import "./editor.css"
 import { ReactFlowProvider } from "@xyflow/react"
-import { ArrowLeft, Redo2, Undo2 } from "lucide-react"
 import { useEffect, useState } from "react"
-import { Link } from "wouter"
-import { api, ApiError } from "../api/client"
+import { Link, useLocation, useSearch } from "wouter"
+import type { ApiError } from "../api/client"
 import { loadCatalogue } from "../app/catalogue"
-import { useT, words } from "../app/i18n"
+import { say, useT } from "../app/i18n"
+import { sentence, tell } from "../app/toasts"
 import { Canvas } from "../canvas/Canvas"
-import { EMPTY } from "../document/model"
-import { history, useDocument } from "../document/store"
+import { openGraph } from "../document/open"
+import { edit, useDocument } from "../document/store"
+import { draftId, isOpen, recheck, startSync, useSync } from "../document/sync"
 import { Keys } from "../keys/Keys"
-import { RunArea } from "../panels/RunArea"
 import { SideBar } from "../panels/SideBar"
 import { leave, listen, useRuns } from "../run/store"
 import { followDocument } from "../typing/store"
+import { Bar } from "./Bar"
+import { Conflict } from "./Conflict"
+
+let shown = "" // the graph whose run is on the cards
 
 export default function Editor({ name }: { name: string }) {
-  const t = useT()
-  const title = useDocument(({ doc }) => words(doc.title))
-  const connected = useRuns(({ connected }) => connected)
-  const [ready, setReady] = useState(false)
+  const draft = new URLSearchParams(useSearch()).get("draft") ?? ""
+  const [opened, setOpened] = useState("") // the graph that is shown: another one is another canvas
+  const [error, setError] = useState<ApiError | null>(null)
+  const [tries, setTries] = useState(0)
   useEffect(() => {
     let gone = false
-    leave()
+    setError(null)
     listen()
-    const opening = name ? api.graph(name) : Promise.resolve({ doc: EMPTY, etag: null, own: true })
-    Promise.all([opening, loadCatalogue()]).then(([{ doc, etag, own }]) => {
-      if (gone) return
-      useDocument.getState().open(name, doc, etag, own)
-      setReady(true)
-    }, (error: ApiError) => alert(error.message))
+    const known = isOpen(name, draft)
+    if (!known || shown !== draftId()) leave()
+    Promise.all([known ? recheck() : openGraph(name, draft), loadCatalogue()]).then(
+      ([found]) => {
+        if (gone) return
+        setOpened((shown = draftId()))
+        const { saved } = useDocument.getState()
+        if (found?.takenBack && useSync.getState().state !== "conflict")
+          tell(say("takenBack"), name && !found.offline ? { action: { text: say("discard"), run: () => edit(() => saved) } } : {})
+      },
+      (error: ApiError) => gone || setError(error),
+    )
     return () => void (gone = true)
-  }, [name])
-  useEffect(() => (ready ? followDocument() : undefined), [ready])
+  }, [name, draft, tries])
+  useAddress()
+  useEffect(() => (opened ? followDocument() : undefined), [opened])
   return (
-    <div className="editor">
-      <header className="bar">
-        <Link href="/" className="bare" aria-label={t("back")}><ArrowLeft size={17} /></Link>
-        <h1>{title || name || t("untitled")}</h1>
-        <button type="button" className="bare" aria-label={t("undo")} onClick={() => history().undo()}><Undo2 size={16} /></button>
-        <button type="button" className="bare" aria-label={t("redo")} onClick={() => history().redo()}><Redo2 size={16} /></button>
-        {!connected && <span className="offline">{t("offline")}</span>}
-        <RunArea />
-      </header>
-      <Keys />
-      {ready && <ReactFlowProvider><main><Canvas /></main><SideBar /></ReactFlowProvider>}
-    </div>
+    <ReactFlowProvider>
+      <div className="editor">
+        <Bar />
+        <Conflict />
+        <Keys />
+        {error ? <Failed error={error} again={() => setTries(tries + 1)} /> : opened ? <><main><Canvas key={opened} /></main><SideBar /></> : <main className="opening" />}
+      </div>
+    </ReactFlowProvider>
+  )
+}
+
+/** The address follows the graph: its name once it has one, its draft before. */
+function useAddress(): void {
+  const [, navigate] = useLocation()
+  const unnamed = useDocument(({ name, doc, saved }) => name === "" && doc !== saved)
+  const connected = useRuns(({ connected }) => connected)
+  useEffect(
+    () =>
+      startSync({
+        named(name, copied) {
+          navigate(`/edit/${encodeURIComponent(name)}`, { replace: true })
+          if (copied) tell(say("copied", { name }))
+        },
+      }),
+    [navigate],
+  )
+  useEffect(() => {
+    if (unnamed) navigate(`/edit?draft=${draftId()}`, { replace: true })
+  }, [unnamed, navigate])
+  useEffect(() => {
+    if (connected) void recheck() // it was away, and may have another version by now
+  }, [connected])
+}
+
+function Failed({ error, again }: { error: ApiError; again(): void }) {
+  const t = useT()
+  return (
+    <main className="failed" role="alert">
+      <h2>{t("cannotOpen")}</h2>
+      <p>{sentence(error.message)}.</p>
+      <p>{error.fix}</p>
+      <div>
+        <button type="button" className="button primary" onClick={again}>{t("again")}</button>
+        <Link href="/" className="button">{t("back")}</Link>
+      </div>
+    </main>
   )
 }
