@@ -1,7 +1,7 @@
 // Calls to the server. Every failure is an ApiError that says what to do; being offline is one too.
 import type {
-  Catalogue, Check, Compatible, CompatibleRequest, GalleryItem, GraphRequest, ListedGraph, Model, Plan, Problem, Queue, Run, RunRequest, State, System, Trashed,
-  Upload, Version, Covers, Opened, Carried,
+  Catalogue, Check, Compatible, CompatibleRequest, Fitting, FittingRequest, GalleryItem, GraphRequest, ListedGraph, Model, Plan, Problem, Queue, Run, RunRequest, State,
+  System, Trashed, Upload, Version, Covers, Opened, Carried,
 } from "./types"
 import type { Doc } from "../document/model"
 
@@ -102,6 +102,7 @@ export const api = {
   carried: (asked: GraphRequest) => ask<Carried>("/api/carried", { json: asked }),
 
   check: (asked: GraphRequest, signal?: AbortSignal) => ask<Check>("/api/check", { json: asked, signal }),
+  fitting: (asked: FittingRequest, signal?: AbortSignal) => ask<Fitting>("/api/fitting", { json: asked, signal }),
   compatible: (asked: CompatibleRequest, signal?: AbortSignal) => ask<Compatible>("/api/compatible", { json: asked, signal }),
   plan: (asked: GraphRequest & { targets?: string[] | null }, signal?: AbortSignal) => ask<Plan>("/api/plan", { json: asked, signal }),
 

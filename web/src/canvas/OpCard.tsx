@@ -9,9 +9,10 @@ import { type NodeDoc, isList, isWire, literal, plain, setPort } from "../docume
 import { amend, edit, useDocument } from "../document/store"
 import { useTyping } from "../typing/store"
 import { Field } from "../widgets/Field"
+import { OutOfInput } from "../widgets/OutOfInput"
 import { CardState } from "./CardState"
 import { toggled } from "./layout"
-import { HEAD, hasMore, type Row, ROW, shapeOf } from "./shape"
+import { HEAD, hasMore, literalKind, type Row, ROW, shapeOf } from "./shape"
 import { Socket } from "./Socket"
 
 export const OpCard = memo(function OpCard({ id, selected }: NodeProps) {
@@ -86,9 +87,10 @@ function PortRow({ id, node, row: { port, kind, height, top, input, output } }: 
       {input && (kind === "socket" || wired) && (
         <span className={`port${"default" in input ? " optional" : ""}`} title={words(input.help)}>{port}</span>
       )}
+      {input && wired && literalKind(input) !== "socket" && <OutOfInput node={id} port={port} value={value} />}
       {input && kind !== "socket" && !wired && (
         <Field
-          label={port} port={input} value={plain(value)}
+          at={`${id}.${port}`} label={port} port={input} value={plain(value)}
           onChange={(json, going) =>
             (going ? (change: Parameters<typeof edit>[0]) => amend(`${id}.${port}`, change) : edit)((doc) =>
               setPort(doc, id, port, json === undefined ? undefined : literal(json)),

@@ -61,7 +61,8 @@ export function outlinesOf(doc: Doc, nodes: Catalogue["nodes"], check: Check | n
   const collapsed = new Set(doc.layout?.collapsed)
   const made: Record<string, Outline> = {}
   const inputs = inputsShape(doc, check?.inputs ?? {})
-  made[INPUTS] = { ...inputs, handles: inputs.rows.map(({ name, top }) => handle(name, "source", top + ROW / 2, inputs.width)) }
+  const starts = [...inputs.rows.map(({ name, top }) => [name, top] as const), ...inputs.folded.map((name) => [name, inputs.foot] as const)]
+  made[INPUTS] = { width: inputs.width, height: inputs.height, handles: starts.map(([name, top]) => handle(name, "source", top + ROW / 2, inputs.width)) }
   for (const [name, node] of Object.entries(doc.nodes ?? {})) made[name] = outlineOf(node, nodes, open.has(name), collapsed.has(name))
   const outputs = outputsShape(doc)
   made[OUTPUTS] = { ...outputs, handles: outputs.rows.map(({ name, top }) => handle(name, "target", top + ROW / 2, outputs.width)) }

@@ -6,7 +6,7 @@ import { type Doc, INPUTS, isList, isWire, type NodeDoc, OUTPUTS } from "../docu
 export const WIDTH = 248
 export const HEAD = 34
 export const ROW = 26
-export const FIELD = 46 // a widget with its label above it
+export const FIELD = 30 // a widget beside its label
 export const TEXT = 92 // room to write
 export const PICTURE = 148
 export const PADDING = 8
@@ -45,7 +45,7 @@ export function kindOf(port: { type: TypeShape; multiline?: boolean }): Kind {
   const type = core(port.type)
   if (!type) return "socket"
   if (type.kind === "choice") return "field"
-  if (type.kind === "plain") return type.name === "bool" ? "check" : port.multiline ? "text" : "field"
+  if (type.kind === "plain") return type.name === "bool" && type === port.type ? "check" : port.multiline ? "text" : "field"
   if (type.kind === "list" && type.item) return type.item.kind === "plain" || type.item.name === "Text" ? "text" : kindOf({ type: type.item }) === "picture" ? "picture" : "socket"
   if (type.kind !== "socket") return "socket"
   return ({ Text: "text", Seed: "field", Image: "picture", Mask: "picture" } as Record<string, Kind>)[type.name ?? ""] ?? "socket"
@@ -102,16 +102,23 @@ export interface FormRow {
   top: number
 }
 
-/** The card of the graph's inputs: a form. types: of each, as far as Python has told. */
-export function inputsShape(doc: Doc, types: Record<string, { type: TypeShape; multiline?: boolean }>): Size & { rows: FormRow[] } {
+/** An input that nobody has set, and that need not be: the model or the node decides. */
+const isIdle = (doc: Doc, name: string): boolean => doc.inputs?.[name]?.default === null && doc.layout?.given?.[name] === undefined
+
+/** The card of the graph's inputs: a form. types: of each, as far as Python has told. folded: inputs that are not shown, their wires beginning at `foot`. */
+export function inputsShape(doc: Doc, types: Record<string, { type: TypeShape; multiline?: boolean }>): Size & { rows: FormRow[]; folded: string[]; idle: number; foot: number } {
+  const names = Object.keys(doc.inputs ?? {})
+  const idle = names.filter((name) => isIdle(doc, name))
+  const folded = idle.length > FEW && !doc.layout?.open?.includes(INPUTS) ? idle : []
   let top = HEAD + PADDING
-  const rows = Object.keys(doc.inputs ?? {}).map((name) => {
+  const rows = names.filter((name) => !folded.includes(name)).map((name) => {
     const kind = types[name] ? kindOf(types[name]) : "field"
     const row = { name, kind, height: HEIGHTS[kind], top }
     top += row.height
     return row
   })
-  return { rows, width: WIDE, height: top + ROW + PADDING }
+  const more = idle.length > FEW ? ROW : 0
+  return { rows, folded, idle: more ? idle.length : 0, foot: top, width: WIDE, height: top + more + ROW + PADDING }
 }
 
 export const RESULT = 208

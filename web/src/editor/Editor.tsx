@@ -17,6 +17,7 @@ import { Keys } from "../keys/Keys"
 import { SideBar } from "../panels/SideBar"
 import { leave, listen, useRuns } from "../run/store"
 import { followDocument } from "../typing/store"
+import { Help } from "../widgets/Help"
 import { Bar } from "./Bar"
 import { Conflict } from "./Conflict"
 
@@ -53,6 +54,7 @@ export default function Editor({ name }: { name: string }) {
         <Bar />
         <Conflict />
         <Keys />
+        <Help />
         {error ? <Failed error={error} again={() => setTries(tries + 1)} /> : opened ? <><main><Canvas key={opened} /></main><SideBar /></> : <main className="opening" />}
       </div>
     </ReactFlowProvider>

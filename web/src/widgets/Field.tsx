@@ -1,62 +1,123 @@
-// A widget for one value, by its type. undefined stands for the default.
-import { useId } from "react"
+// One value with its name: the widget that its type asks for, what resets it, and what else may be done with it.
+import "./widgets.css"
+import { LogIn, Maximize2, RotateCcw } from "lucide-react"
+import { lazy, type MouseEvent, Suspense, useId, useState } from "react"
 import { useT, words } from "../app/i18n"
-import type { Bounds, Json, TypeShape, Words } from "../api/types"
-import { core } from "../canvas/shape"
+import type { Json } from "../api/types"
+import { promote, split } from "../document/model"
+import { edit } from "../document/store"
+import { useTyping } from "../typing/store"
+import { Choice } from "./Choice"
+import { FieldMenu, type MenuLine } from "./FieldMenu"
+import { type FieldPort, takesTexts, type WidgetKind, type WidgetProps, widgetOf } from "./kind"
+import { NumberBox, NumberLabel } from "./NumberBox"
+import { Seed } from "./Seed"
+import { Slider } from "./Slider"
+import { Line, Lines, Text } from "./Text"
 
-export interface FieldPort {
-  type: TypeShape
-  help: Words
-  default?: unknown
-  between?: Bounds
-  multiline?: boolean
-  source?: boolean
-}
+export type { FieldPort } from "./kind"
+
+// What most graphs' cards do not show at once comes when it is wanted.
+const Pictures = lazy(() => import("./pictures/Pictures"))
+const Mask = lazy(() => import("./pictures/Mask"))
+const ModelChooser = lazy(() => import("./models/ModelChooser"))
 
 export interface FieldProps {
+  at: string // "node.port", node being `input` for an input of the graph
   label: string
   port: FieldPort
-  value: Json | undefined
+  value: Json | undefined // undefined: the default
   /** going: more of the same kind may follow, as when somebody types. */
   onChange(value: Json | undefined, going: boolean): void
+  menu?: MenuLine[] // what else may be done with it
 }
 
-export function Field({ label, port, value, onChange }: FieldProps) {
+const TALL: ReadonlySet<WidgetKind> = new Set(["text", "lines", "pictures", "mask"])
+
+export function Field({ at, label, port, value, onChange, menu = [] }: FieldProps) {
   const t = useT()
   const id = useId()
-  const type = core(port.type)
+  const [node, name] = split(at)
+  const [large, setLarge] = useState(false)
+  const [point, setPoint] = useState<[number, number] | null>(null)
+  const wrong = useTyping(({ problems }) => problems.find((one) => one.node === node && one.port === name && one.level === "error")?.message)
   const shown = value === undefined ? (port.default as Json | undefined) : value
-  const hint = shown === null || shown === undefined ? t("default") : ""
-  const common = { id, className: "nodrag nowheel", "aria-label": label, title: words(port.help) }
-  if (type?.kind === "plain" && type.name === "bool")
-    return (
-      <label className="field check" title={words(port.help)}>
-        <input {...common} type="checkbox" checked={shown === true} onChange={({ target }) => onChange(target.checked, false)} />
-        {label}
-      </label>
-    )
+  const kind = widgetOf(port, shown)
+  const props: WidgetProps = { id, at, label, port, shown, isDefault: value === undefined, change: (json, going = false) => onChange(json, going) }
+  const writes = kind === "text" || kind === "lines"
+  const reset = value !== undefined && port.default !== undefined ? () => onChange(undefined, false) : undefined
+  const intoInput = node === "input" ? undefined : () => edit((doc) => promote(doc, node, name, port.default as Json | undefined)[0])
+  const lines: MenuLine[] = [
+    ...(reset ? [{ words: t("reset"), run: reset }] : []),
+    ...(writes ? [{ words: t("writeLarge"), run: () => setLarge(true) }] : []),
+    ...(writes && takesTexts(port) ? [several(shown, onChange, t(kind === "lines" ? "oneText" : "severalTexts"))] : []),
+    ...(intoInput ? [{ words: t("intoInput"), run: intoInput }] : []),
+    ...menu,
+  ]
+  const onContextMenu = (event: MouseEvent) => {
+    event.preventDefault()
+    event.stopPropagation()
+    const { left, bottom } = event.currentTarget.getBoundingClientRect()
+    setPoint(event.clientX || event.clientY ? [event.clientX, event.clientY] : [left, bottom])
+  }
   return (
-    <div className="field">
-      <label htmlFor={id} title={words(port.help)}>{label}</label>
-      {type?.kind === "choice" ? (
-        <select {...common} value={String(shown ?? "")} onChange={({ target }) => onChange(target.value === "" ? undefined : target.value, false)}>
-          <option value="">{hint || String(port.default ?? "")}</option>
-          {type.values?.map((one) => <option key={String(one)} value={String(one)}>{String(one)}</option>)}
-        </select>
-      ) : type?.name === "int" || type?.name === "float" || type?.name === "Seed" ? (
-        <input
-          {...common} type="number" min={port.between?.low} max={port.between?.high} step={port.between?.step ?? (type.name === "float" ? "any" : 1)}
-          placeholder={hint} value={typeof shown === "number" ? shown : ""}
-          onChange={({ target }) => onChange(target.value === "" ? undefined : Number(target.value), true)}
-        />
-      ) : type?.name === "Text" || port.multiline ? (
-        <textarea
-          {...common} placeholder={hint} value={Array.isArray(shown) ? shown.join("\n") : String(shown ?? "")}
-          onChange={({ target }) => onChange(target.value, true)}
-        />
-      ) : (
-        <input {...common} type="text" placeholder={hint} value={String(shown ?? "")} onChange={({ target }) => onChange(target.value, true)} />
-      )}
+    <div
+      className={`widget nodrag nokey ${TALL.has(kind) ? "tall" : "flat"} is-${kind}${wrong ? " wrong" : ""}`} data-field={at} onContextMenu={onContextMenu}
+      onFocus={({ currentTarget }) => currentTarget.classList.add("nowheel")} // the wheel is the canvas's until somebody works here
+      onBlur={({ currentTarget }) => currentTarget.classList.remove("nowheel")}
+    >
+      <span className="head" data-help={[words(port.help), ranged(port)].filter(Boolean).join("\n") || undefined}>
+        {kind === "number" || kind === "slider" || kind === "seed" ? <NumberLabel {...props} /> : <label htmlFor={id} className="name">{label}</label>}
+        <span className="tools">
+          {writes && <Tool icon={Maximize2} label={label} words={t("writeLarge")} run={() => setLarge(true)} />}
+          {reset && <Tool icon={RotateCcw} label={label} words={t("reset")} run={reset} />}
+          {intoInput && <Tool icon={LogIn} label={label} words={t("intoInput")} run={intoInput} />}
+        </span>
+      </span>
+      <Widget kind={kind} props={props} large={large} onLarge={setLarge} />
+      {wrong && <span className="fault" role="alert">{wrong}</span>}
+      {point && <FieldMenu at={point} label={label} lines={lines} onClose={() => setPoint(null)} />}
     </div>
   )
+}
+
+function Widget({ kind, props, large, onLarge }: { kind: WidgetKind; props: WidgetProps; large: boolean; onLarge(open: boolean): void }) {
+  if (kind === "check") return <Check {...props} />
+  if (kind === "choice") return <Choice {...props} />
+  if (kind === "seed") return <Seed {...props} />
+  if (kind === "slider") return <Slider {...props} />
+  if (kind === "number") return <NumberBox {...props} />
+  if (kind === "text") return <Text {...props} large={large} onLarge={onLarge} />
+  if (kind === "lines") return <Lines {...props} large={large} onLarge={onLarge} />
+  if (kind === "line") return <Line {...props} />
+  const Lazy = { pictures: Pictures, mask: Mask, model: ModelChooser }[kind]
+  return <Suspense fallback={<span className="control" />}><Lazy {...props} /></Suspense>
+}
+
+function Check({ id, label, shown, isDefault, change }: WidgetProps) {
+  return <input id={id} type="checkbox" className={isDefault ? "default" : ""} aria-label={label} checked={shown === true} onChange={({ target }) => change(target.checked)} />
+}
+
+interface ToolProps {
+  icon: typeof RotateCcw
+  label: string
+  words: string
+  run(): void
+}
+
+function Tool({ icon: Icon, label, words, run }: ToolProps) {
+  return <button type="button" className="bare" aria-label={`${label} · ${words}`} data-help={words} onClick={run}><Icon size={13} /></button>
+}
+
+/** One text as a list of texts, or the first of several alone. */
+function several(shown: Json | undefined, onChange: FieldProps["onChange"], words: string): MenuLine {
+  return { words, run: () => onChange(Array.isArray(shown) ? (shown[0] ?? "") : [shown ?? ""], false) }
+}
+
+/** The range of a number, as people write it. */
+function ranged({ between }: FieldPort): string {
+  if (!between) return ""
+  const { low, high, step } = between
+  const span = low !== undefined && high !== undefined ? `${low} – ${high}` : low !== undefined ? `≥ ${low}` : high !== undefined ? `≤ ${high}` : ""
+  return step ? `${span} · ±${step}` : span
 }

@@ -60,7 +60,10 @@ def test_a_source_written_at_a_node_is_an_input_too(server):
     assert fits(found) == {"zoo:sd"} and found["given"]["source"] == "zoo:clip"
 
 
-@pytest.mark.parametrize("node, port, code", [("input", "nothing", "no-such-input"), ("paint", "steps", "no-such-port"), ("none", "x", "no-such-port"), ("parts", "source", "wired")])
+@pytest.mark.parametrize(
+    "node, port, code",
+    [("input", "nothing", "no-such-input"), ("paint", "steps", "no-such-port"), ("none", "x", "no-such-port"), ("parts", "source", "wired")],
+)
 def test_what_takes_no_model_is_refused(server, node, port, code):
     refusal(server.post("/api/fitting", graph="text-to-image", node=node, port=port), 422, code)
 
@@ -83,7 +86,9 @@ def test_an_unsaved_graph_reaches_the_shipped_examples(server):
     assert opened(server.http.get("/api/pictures", params={"path": "examples/red-circle.png", "size": 16})).size == (16, 16)
 
 
-@pytest.mark.parametrize("path", ["/etc/hostname", "../../secret.png", "~/secret.png", "examples/../../pyproject.toml", "examples", "text-to-image.json", "no.png", "\0", ""])
+@pytest.mark.parametrize(
+    "path", ["/etc/hostname", "../../secret.png", "~/secret.png", "examples/../../pyproject.toml", "examples", "text-to-image.json", "no.png", "\0", ""]
+)
 def test_nothing_but_pictures_inside_the_graphs_folders_is_shown(server, path):
     (server.parts.settings.home.parent / "secret.png").write_bytes((shipped() / "examples/red-circle.png").read_bytes())
     refusal(server.http.get("/api/pictures", params={"graph": "inpaint", "path": path}), 404, "no-picture")
