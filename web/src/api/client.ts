@@ -1,7 +1,7 @@
 // Calls to the server. Every failure is an ApiError that says what to do; being offline is one too.
 import type {
-  Catalogue, Check, Compatible, CompatibleRequest, Fitting, FittingRequest, GalleryItem, GraphRequest, ListedGraph, Model, Plan, Problem, Queue, Run, RunRequest, State,
-  System, Trashed, Upload, Version, Covers, Opened, Carried,
+  Carried, Catalogue, Check, Compatible, CompatibleRequest, Covers, Fitting, FittingRequest, GalleryItem, GraphRequest, ListedGraph, Looked, LookRequest, Model,
+  Opened, Plan, Problem, Queue, Run, RunRequest, ShownValue, State, System, Trashed, Upload, Version,
 } from "./types"
 import type { Doc } from "../document/model"
 
@@ -116,7 +116,14 @@ export const api = {
   move: (id: string, to: number) => ask<Run>(`/api/runs/${id}/move`, { json: { to } }),
   retry: (id: string) => ask<Run>(`/api/runs/${id}/retry`, { method: "POST", json: {} }),
   forget: (id: string) => ask<{ deleted: string }>(`/api/runs/${id}`, { method: "DELETE" }),
-  gallery: (before?: number, limit = 50) => ask<GalleryItem[]>(`/api/gallery?limit=${limit}${before === undefined ? "" : `&before=${before}`}`),
+  gallery: ({ before, limit = 50, name, types = [] }: { before?: number; limit?: number; name?: string; types?: string[] } = {}) =>
+    ask<GalleryItem[]>(
+      `/api/gallery?limit=${limit}${before === undefined ? "" : `&before=${before}`}${name === undefined ? "" : `&name=${encodeURIComponent(name)}`}` +
+        types.map((type) => `&type=${encodeURIComponent(type)}`).join(""),
+    ),
+  look: (asked: LookRequest, signal?: AbortSignal) => ask<Looked>("/api/look", { json: asked, signal }),
+  /** What a page draws of a value; item: which slice of a stack of maps. */
+  shown: (key: string, item = 0) => ask<ShownValue>(`/api/values/${key}?shape=json&item=${item}`),
   text: async (url: string) => (await send(url)).text(),
 
   upload: (picture: Blob) => ask<Upload>("/api/uploads", { body: picture }),

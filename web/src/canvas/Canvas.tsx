@@ -6,6 +6,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react"
 import { useCatalogue } from "../app/catalogue"
 import { INPUTS, type Link, OUTPUTS, type Point, connect, disconnect, place, removeNodes } from "../document/model"
 import { currentDoc, edit, useDocument } from "../document/store"
+import { look } from "../results/look"
 import { useTyping } from "../typing/store"
 import { flowEdges, flowNodes } from "./flow"
 import { hold, letGo, useHeld } from "./held"
@@ -56,6 +57,7 @@ export function Canvas() {
       onConnectStart={(_, { nodeId, handleId, handleType }: OnConnectStartParams) => {
         if (nodeId && handleId) void hold({ node: nodeId === INPUTS ? "input" : nodeId, port: handleId, side: handleType === "source" ? "output" : "input" })
       }}
+      onEdgeClick={(event, { data }) => look(sourceOf(data?.link as Link), [event.clientX, event.clientY])}
       onConnectEnd={letGo} isValidConnection={mayConnect} onConnect={joined}
       onReconnect={(old, now) => edit((doc) => joinedIn(disconnect(doc, old.data?.link as Link), now))}
       onlyRenderVisibleElements={!whole} elevateNodesOnSelect fitView minZoom={0.05} maxZoom={2.5} deleteKeyCode={["Delete", "Backspace"]} selectionKeyCode="Shift" multiSelectionKeyCode={["Shift", "Meta", "Control"]}
@@ -76,6 +78,8 @@ function deleted(doc: ReturnType<typeof currentDoc>, nodes: Node[], edges: Edge[
   if (boxes.length) made = removeBoxes(made, boxes)
   return ids.length > boxes.length ? removeNodes(made, ids.filter((id) => !id.includes(":"))) : made
 }
+
+const sourceOf = ({ node, port }: Link): string => `${node}.${port}`
 
 const reference = (node: string, port: string) => `${node === INPUTS ? "input" : node}.${port}`
 

@@ -1,26 +1,63 @@
-// At the right end of a card's head: what a run would do with the node, what it is doing, how long it took.
-import { Check, Loader, Zap } from "lucide-react"
+// At the right end of a card's head: what a run would do with the node, what it is doing, how long it took; below the card what it makes meanwhile.
+import { Check, CircleDashed, Feather, Loader, TriangleAlert, Zap } from "lucide-react"
 import { memo } from "react"
 import { useT } from "../app/i18n"
+import { isActive } from "../run/frames"
 import { useRuns } from "../run/store"
 import { useTyping } from "../typing/store"
 
 export const CardState = memo(function CardState({ id }: { id: string }) {
+  const state = useRuns(({ nodes }) => nodes[id])
+  return (
+    <>
+      {state === "running" ? <Running id={id} /> : <Resting id={id} />}
+      {state === "running" && <Meanwhile id={id} />}
+    </>
+  )
+})
+
+function Running({ id }: { id: string }) {
+  const t = useT()
+  const progress = useRuns(({ progress }) => progress[id])
+  if (!progress) return <span className="state running" role="status" aria-label={t("state_running")}><Loader size={13} className="spin" /></span>
+  const { step, steps, eta } = progress
+  return (
+    <span className="state running" role="progressbar" aria-label={t("state_running")} aria-valuenow={step} aria-valuemin={0} aria-valuemax={steps}>
+      {step}/{steps}{eta !== null && eta >= 0.5 && ` · ${t("seconds", { n: Math.ceil(eta) })}`}
+      <i style={{ width: `${(100 * step) / Math.max(1, steps)}%` }} />
+    </span>
+  )
+}
+
+function Resting({ id }: { id: string }) {
   const t = useT()
   const state = useRuns(({ nodes }) => nodes[id])
-  const progress = useRuns(({ progress }) => progress[id])
+  const why = useRuns(({ current }) => (current?.error?.node === id ? current.error.message : undefined))
   const took = useRuns(({ took }) => took[id])
+  const active = useRuns(({ current }) => isActive(current))
   const planned = useTyping(({ plan }) => plan?.nodes[id])
-  if (state === "running")
-    return (
-      <span className="state running" role="progressbar" aria-valuenow={progress?.step} aria-valuemax={progress?.steps}>
-        {progress ? `${progress.step}/${progress.steps}${progress.eta ? ` · ${t("seconds", { n: Math.ceil(progress.eta) })}` : ""}` : <Loader size={13} className="spin" />}
-        {progress && <i style={{ width: `${(100 * progress.step) / Math.max(1, progress.steps)}%` }} />}
-      </span>
-    )
-  if (planned === "cached" || (state === "cached" && planned !== "run")) return <span className="state cached" title={t("cached")}><Zap size={13} aria-label={t("cached")} /></span>
-  if (planned === "run") return <span className="state todo" title={t("willRun")} aria-label={t("willRun")} />
-  if (state === "done" && took !== undefined) return <span className="state">{t("seconds", { n: took < 1 ? took.toFixed(2) : took.toFixed(1) })}</span>
-  if (state === "done") return <span className="state"><Check size={13} /></span>
-  return null
-})
+  if (state === "failed") return <span className="state failed" title={why}><TriangleAlert size={14} aria-label={why ?? t("state_failed")} /></span>
+  if (state === "done" && (active || planned !== "run")) {
+    const text = took === undefined ? null : t("seconds", { n: took < 1 ? took.toFixed(2) : took.toFixed(1) })
+    return <span className="state done" title={text ? t("tookNow", { time: text }) : undefined}>{text ?? <Check size={13} aria-label={t("state_done")} />}</span>
+  }
+  if (state === "cached" && active) return <Sign name="cached" />
+  if (planned === "run") return <span className={`state todo${active ? " soon" : ""}`} title={t("willRun")} aria-label={t("willRun")} role="img" />
+  return planned ? <Sign name={planned} /> : null
+}
+
+const SIGNS = { cached: Zap, free: Feather, undecided: CircleDashed } as const
+
+function Sign({ name }: { name: keyof typeof SIGNS }) {
+  const t = useT()
+  const Icon = SIGNS[name]
+  return <span className={`state ${name}`} title={t(name)}><Icon size={13} aria-label={t(name)} /></span>
+}
+
+/** The picture so far, or the text. */
+function Meanwhile({ id }: { id: string }) {
+  const preview = useRuns(({ previews }) => previews[id])
+  const text = useRuns(({ texts }) => texts[id])
+  if (preview) return <img className="meanwhile pixels" src={preview} alt="" />
+  return text ? <p className="meanwhile">{text}</p> : null
+}

@@ -5,6 +5,7 @@ import { useT } from "../app/i18n"
 import { split } from "../document/model"
 import { useDocument } from "../document/store"
 import { Shown } from "../results/Shown"
+import { isActive } from "../run/frames"
 import { useRuns } from "../run/store"
 import { useTyping } from "../typing/store"
 import { HEAD, outputsShape, ROW } from "./shape"
@@ -31,14 +32,15 @@ export const OutputsCard = memo(function OutputsCard({ selected }: NodeProps) {
   )
 })
 
-/** The result, or while it is made what there is of it. */
+/** The result; while it is made again, what there is of it so far. */
 function Coming({ name, from }: { name: string; from: string }) {
-  const result = useRuns(({ current }) => current?.outputs[name])
-  const run = useRuns(({ current }) => current?.id)
+  const result = useRuns(({ results }) => results[name])
+  const active = useRuns(({ current }) => isActive(current))
+  const fresh = useRuns(({ current }) => current?.id === result?.run)
   const preview = useRuns(({ previews }) => previews[from])
   const text = useRuns(({ texts }) => texts[from])
-  if (result && run) return <Shown run={run} name={name} output={result} />
-  if (preview) return <img className="result pixels" src={preview} alt="" />
-  if (text) return <p className="result text">{text}</p>
+  if (active && preview) return <img className="result coming pixels" src={preview} alt="" />
+  if (active && text) return <p className="result coming text" aria-live="polite">{text}</p>
+  if (result) return <div className={`shown${active && !fresh ? " stale" : ""}`}><Shown run={result.run} name={name} output={result.output} /></div>
   return <div className="result empty" />
 }

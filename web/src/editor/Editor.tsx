@@ -15,6 +15,7 @@ import { edit, useDocument } from "../document/store"
 import { draftId, isOpen, recheck, startSync, useSync } from "../document/sync"
 import { Keys } from "../keys/Keys"
 import { SideBar } from "../panels/SideBar"
+import { Results } from "../results/Results"
 import { leave, listen, useRuns } from "../run/store"
 import { followDocument } from "../typing/store"
 import { Help } from "../widgets/Help"
@@ -55,7 +56,7 @@ export default function Editor({ name }: { name: string }) {
         <Conflict />
         <Keys />
         <Help />
-        {error ? <Failed error={error} again={() => setTries(tries + 1)} /> : opened ? <><main><Canvas key={opened} /></main><SideBar /></> : <main className="opening" />}
+        {error ? <Failed error={error} again={() => setTries(tries + 1)} /> : opened ? <><main><Canvas key={opened} /></main><SideBar key={`${opened}.side`} /><Results /></> : <main className="opening" />}
       </div>
     </ReactFlowProvider>
   )

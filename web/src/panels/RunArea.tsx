@@ -1,9 +1,88 @@
-// The right end of the bar: run, stop.
-import { Play } from "lucide-react"
+// The right end of the bar: what a run would do, run, stop.
+import "./panels.css"
+import { ArrowRightToLine, ChevronDown, ListOrdered, Play, Square } from "lucide-react"
+import { useEffect } from "react"
 import { useT } from "../app/i18n"
-import { submit } from "../run/actions"
+import { Item, Line, Menu } from "../app/Menu"
+import { perform, printed, register } from "../keys/commands"
+import { interrupt, submit } from "../run/actions"
+import { isActive } from "../run/frames"
+import { useRuns } from "../run/store"
+import { useTyping } from "../typing/store"
+import { bytes } from "./numbers"
+import { showPanel } from "./store"
 
 export function RunArea() {
   const t = useT()
-  return <button type="button" className="button primary" onClick={() => void submit()}><Play size={14} />{t("run")}</button>
+  useEffect(
+    () =>
+      register([
+        { id: "run.run", words: "run", section: "run", keys: ["Mod+Enter"], inFields: true, run: () => void submit() },
+        {
+          id: "run.interrupt", words: "interrupt", section: "run", keys: ["Mod+Alt+Enter"], inFields: true, run: () => void interrupt(),
+          when: () => isActive(useRuns.getState().current) || useRuns.getState().running.length > 0,
+        },
+      ]),
+    [],
+  )
+  useEffect(() => useRuns.subscribe((now, before) => void (now.refused !== before.refused && now.refused.length && showPanel("problems"))), [])
+  return (
+    <div className="run-area">
+      <Forecast />
+      <Going />
+      <div className="split">
+        <button type="button" className="button primary" onClick={() => void submit()}><Play size={14} />{t("run")}<Count /></button>
+        <Menu button={<button type="button" className="button primary" aria-label={t("runMore")} title={t("runMore")}><ChevronDown size={14} /></button>}>
+          <Item icon={<ArrowRightToLine size={14} />} aside={printed("Mod+Shift+Enter").join(" ")} run={() => perform("run.toSelected")}>{t("runToSelected")}</Item>
+          <Item icon={<Square size={14} />} aside={printed("Mod+Alt+Enter").join(" ")} run={() => perform("run.interrupt")}>{t("interrupt")}</Item>
+          <Line />
+          <Item icon={<ListOrdered size={14} />} aside={printed("Alt+1").join(" ")} run={() => showPanel("queue")}>{t("panel_queue")}</Item>
+        </Menu>
+      </div>
+    </div>
+  )
+}
+
+/** "3 of 6 to run", on the button itself. */
+function Count() {
+  const t = useT()
+  const plan = useTyping(({ plan }) => plan)
+  const active = useRuns(({ current }) => isActive(current))
+  if (!plan || active) return null
+  const undecided = Object.values(plan.nodes).includes("undecided")
+  const all = plan.runs + plan.cached
+  const text = plan.runs || undecided ? t("willRunOf", { n: plan.runs, all }) : t("allCached")
+  return <small title={undecided ? t("notKnownYet") : undefined}>{text}{undecided && " +"}</small>
+}
+
+function Forecast() {
+  const t = useT()
+  const memory = useTyping(({ plan }) => plan?.memory)
+  if (!memory?.peak) return null
+  const size = bytes(memory.peak)
+  return (
+    <span className="forecast" title={t("peakMemory", { size, weights: bytes(memory.weights) })}>{memory.at_least ? t("atLeast", { size }) : `≈ ${size}`}</span>
+  )
+}
+
+/** How far the run is, with the button that stops it. */
+function Going() {
+  const t = useT()
+  const active = useRuns(({ current }) => isActive(current))
+  const state = useRuns(({ current }) => current?.state)
+  const done = useRuns(({ current }) => current?.done ?? 0)
+  const total = useRuns(({ current }) => current?.total ?? 0)
+  const eta = useRuns(({ progress }) => Math.max(0, ...Object.values(progress).map(({ eta }) => eta ?? 0)))
+  const behind = useRuns(({ waiting }) => waiting.length)
+  if (!active) return null
+  const text = state === "queued" ? t("waiting") : total ? t("nodesDone", { done, all: total }) : t("starting")
+  return (
+    <>
+      <button type="button" className="bare going" onClick={() => showPanel("queue")} role="progressbar" aria-valuenow={done} aria-valuemax={total} aria-label={text}>
+        {text}{eta > 1 && ` · ${t("left", { n: Math.ceil(eta) })}`}{behind > 0 && <b>+{behind}</b>}
+        <i style={{ width: `${total ? (100 * done) / total : 0}%` }} />
+      </button>
+      <button type="button" className="button" onClick={() => void interrupt()}><Square size={12} />{t("interrupt")}</button>
+    </>
+  )
 }

@@ -1,6 +1,15 @@
-// An output as people look at it: a picture, a text, scores as bars.
+// An output in its place: pictures as they are, anything else as the server shows it. Pictures can be dragged onto inputs.
+import "./results.css"
+import { Maximize2 } from "lucide-react"
 import type { RunOutput } from "../api/types"
-import { outputUrl } from "../api/client"
+import { valueUrl } from "../api/client"
+import { useT } from "../app/i18n"
+import { dragValue } from "./drag"
+import { kindOf, pictureCount } from "./kinds"
+import { useShown } from "./shown"
+import { useUnder } from "./under"
+import { Value } from "./Value"
+import { view } from "./view"
 
 interface Props {
   run: string
@@ -8,16 +17,29 @@ interface Props {
   output: RunOutput
 }
 
-export function Shown({ run, name, output: { type, summary } }: Props) {
-  const kind = type.replace(/^list\[(.*)\]$/, "$1")
-  if (kind === "Image" || kind === "Mask") {
-    const count = Math.min(Number(summary.count ?? 1), 16)
+const MOST = 16
+
+export function Shown({ run, name, output }: Props) {
+  const t = useT()
+  const open = (item = 0) => view({ run, output: name, key: output.key, type: output.type, summary: output.summary }, item)
+  const enlarge = <button type="button" className="bare enlarge nodrag" aria-label={t("enlarge", { name })} title={t("enlarge", { name })} onClick={() => open()}><Maximize2 size={13} /></button>
+  if (kindOf(output.type) === "picture") {
+    const count = Math.min(pictureCount(output), MOST)
     return (
       <div className={`result pictures n${Math.min(count, 4)}`}>
-        {Array.from({ length: count }, (_, item) => <img key={item} className="pixels" src={outputUrl(run, name, "file", item)} alt={`${name} ${item + 1}`} draggable />)}
+        {Array.from({ length: count }, (_, item) => (
+          <button key={item} type="button" className="picture nodrag" draggable onDragStart={(event) => dragValue(event, output)} onClick={() => open(item)} aria-label={t("enlarge", { name })}>
+            <img className="pixels" src={valueUrl(output.key, "file", item)} alt={t("pictureOf", { name, i: item + 1, all: count })} draggable={false} />
+          </button>
+        ))}
       </div>
     )
   }
-  if (kind === "Text" || kind === "str") return <p className="result text">{String(summary.text ?? summary.value ?? "")}</p>
-  return <pre className="result plain">{JSON.stringify(summary, null, 1)}</pre>
+  return <div className="result value nowheel" draggable={false}><Body run={run} name={name} output={output} />{enlarge}</div>
+}
+
+function Body({ run, name, output }: Props) {
+  const { value, slice } = useShown(output.key)
+  const under = useUnder(run, output.type)
+  return value ? <Value value={value} name={name} under={under} onSlice={slice} /> : <p className="faint">…</p>
 }

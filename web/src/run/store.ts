@@ -1,109 +1,128 @@
 // Runs as they happen: the queue, what each node is at, previews, texts that grow, results. Never part of the document, nor of undo.
 import { create } from "zustand"
-import { api } from "../api/client"
+import { ApiError, api } from "../api/client"
 import { Events } from "../api/socket"
-import type { Frame, Progress, Run, RunError, RunOutput, State } from "../api/types"
-import type { Doc } from "../document/model"
+import type { Frame, Problem, Run } from "../api/types"
+import { useDocument } from "../document/store"
+import { type Followed, NOTHING, caughtUp, followed, hasEnded, heard, isActive } from "./frames"
+import { ownRuns, remember } from "./own"
 
-export type NodeState = "waiting" | "running" | "done" | "cached" | "failed"
+export type { NodeState, Result } from "./frames"
 
-export interface Followed {
-  id: string
-  state: State
-  graph: Doc // as it was when it was submitted
-  total: number
-  done: number
-  error: RunError | null
-  outputs: Record<string, RunOutput>
-  seconds: number | null
-}
-
-interface RunState {
+interface RunState extends Followed {
   connected: boolean
   waiting: Run[] // in order
   running: Run[]
-  current: Followed | null // the run of the open graph that was started last
-  nodes: Record<string, NodeState>
-  progress: Record<string, Progress>
-  took: Record<string, number> // seconds
-  previews: Record<string, string> // addresses of blobs
-  texts: Record<string, string>
+  previews: Record<string, string> // addresses of blobs, by node
+  refused: Problem[] // why the last run that was asked for was not taken
   finished: number // counts ends of any run: lists that show past runs look again
 }
 
-const NOTHING = { current: null, nodes: {}, progress: {}, took: {}, previews: {}, texts: {} }
-
-export const useRuns = create<RunState>()(() => ({ connected: false, waiting: [], running: [], finished: 0, ...NOTHING }))
+export const useRuns = create<RunState>()(() => ({ connected: false, waiting: [], running: [], previews: {}, refused: [], finished: 0, ...NOTHING }))
 
 const put = useRuns.setState
 const get = useRuns.getState
 
+function dropPreviews(): void {
+  for (const url of Object.values(get().previews)) URL.revokeObjectURL(url)
+}
+
+const sitting = new Set<string>() // runs begun since the graph was opened, whatever it was called then
+
 /** Forget what is shown of a run: another graph was opened. */
 export function leave(): void {
-  for (const url of Object.values(get().previews)) URL.revokeObjectURL(url)
-  put(NOTHING)
+  dropPreviews()
+  sitting.clear()
+  put({ ...NOTHING, previews: {}, refused: [] })
 }
 
 /** Follow a run of the open graph on its nodes. */
-export function follow(run: Run, graph: Doc): void {
-  leave()
-  put({ current: { id: run.id, state: run.state, graph, total: 0, done: 0, error: run.error, outputs: {}, seconds: null } })
+export function follow(run: Run): void {
+  dropPreviews()
+  put({ ...followed(get(), run, performance.now()), previews: {} })
+  for (const frame of early) hear(frame)
 }
 
-const amend = (change: Partial<Followed>) => put(({ current }) => ({ current: current && { ...current, ...change } }))
-
-function hear(frame: Frame): void {
-  if (frame.type === "run") return void heardRun(frame)
-  const { current } = get()
-  if (!current || frame.id !== current.id) return
-  const node = frame.node ?? ""
-  if (frame.type === "planned") amend({ total: current.total + (frame.total ?? 0) })
-  else if (frame.type === "nodes") {
-    const cached = new Set(Array.isArray(frame.cached) ? frame.cached : [])
-    const names = frame.names ?? []
-    amend({ done: current.done + names.length })
-    put(({ nodes, took }) => ({
-      nodes: { ...nodes, ...Object.fromEntries(names.map((name) => [name, cached.has(name) ? "cached" : "done"] as const)) },
-      took: { ...took, ...frame.took },
-    }))
-  } else if (frame.type === "running") put(({ nodes }) => ({ nodes: { ...nodes, [node]: "running" } }))
-  else if (frame.type === "progress")
-    put(({ progress }) => ({ progress: { ...progress, [node]: { step: frame.step ?? 0, steps: frame.steps ?? 0, eta: frame.eta ?? null } } }))
-  else if (frame.type === "preview" && frame.image) {
-    const before = get().previews[node]
-    const url = URL.createObjectURL(new Blob([frame.image], { type: "image/jpeg" }))
-    put(({ previews }) => ({ previews: { ...previews, [node]: url } }))
-    if (before) URL.revokeObjectURL(before)
-  } else if (frame.type === "text")
-    put(({ texts }) => ({ texts: { ...texts, [node]: (texts[node] ?? "").slice(0, frame.at) + (frame.text ?? "") } }))
-}
-
-const ENDED: ReadonlySet<string> = new Set(["done", "failed", "interrupted", "cancelled"])
-
-function heardRun(frame: Frame): void {
-  const { current } = get()
-  if (current && frame.id === current.id && frame.state && frame.state !== "deleted") {
-    amend({ state: frame.state, error: frame.error ?? null, outputs: frame.outputs ?? current.outputs, seconds: frame.seconds ?? null })
-    const failed = frame.error?.node
-    put(({ nodes }) => ({
-      progress: ENDED.has(frame.state!) ? {} : get().progress,
-      nodes: ENDED.has(frame.state!)
-        ? Object.fromEntries(Object.entries({ ...nodes, ...(failed && { [failed]: "failed" as const }) }).filter(([, state]) => state !== "running"))
-        : nodes,
-    }))
-  }
-  if (frame.state && ENDED.has(frame.state)) put(({ finished }) => ({ finished: finished + 1 }))
+/** A run of the open graph was taken: it is shown at once if nothing else of it is under way, else when its turn comes. */
+export function taken(run: Run, graph: string): void {
+  remember(run.id, graph)
+  sitting.add(run.id)
+  put({ refused: [] })
+  if (!isActive(get().current)) follow(run)
   lookAtQueue()
 }
+
+/** The server would not take it. */
+export function refuse(error: unknown): void {
+  if (!(error instanceof ApiError)) throw error
+  const whole: Problem = { code: error.code, message: error.message, fix: error.fix, node: "", port: "", got: "", expected: "", level: "error" }
+  put({ refused: error.problems.length ? error.problems : [whole] })
+}
+
+// ── frames ──────────────────────────────────────────────────────────────────────────────────────
+
+let submitting = 0
+let early: Frame[] = [] // of runs whose number is not known yet: the socket may be faster than the answer
+
+/** Keep frames while a run is being submitted, so that none of its own is lost. */
+export async function whileSubmitting<T>(work: () => Promise<T>): Promise<T> {
+  submitting += 1
+  try {
+    return await work()
+  } finally {
+    submitting -= 1
+    if (!submitting) early = []
+  }
+}
+
+function hear(frame: Frame): void {
+  const { current } = get()
+  if (frame.type === "preview") return showPreview(frame)
+  put(heard(get(), frame))
+  if (frame.type !== "run") return
+  if (frame.state === "running" && frame.id && frame.id !== current?.id && isOwn(frame.id)) void takeOver(frame.id)
+  if (hasEnded(frame.state)) put(({ finished }) => ({ finished: finished + 1 }))
+  lookAtQueue()
+}
+
+function arrived(frame: Frame): void {
+  if (submitting && frame.id !== get().current?.id) early.push(frame)
+  hear(frame)
+}
+
+const isOwn = (id: string): boolean => sitting.has(id) || ownRuns().get(id) === useDocument.getState().name
+
+/** A run of this tab that waited has begun. */
+async function takeOver(id: string): Promise<void> {
+  const run = await whileSubmitting(async () => {
+    const found = await api.readRun(id).catch(() => null)
+    if (found) follow(found)
+    return found
+  })
+  if (run) put(caughtUp(get(), run))
+}
+
+function showPreview({ id, node = "", image }: Frame): void {
+  if (!image || id !== get().current?.id) return
+  const before = get().previews[node]
+  const url = URL.createObjectURL(new Blob([image], { type: "image/jpeg" }))
+  put(({ previews }) => ({ previews: { ...previews, [node]: url } }))
+  if (before) URL.revokeObjectURL(before)
+}
+
+// ── the queue ───────────────────────────────────────────────────────────────────────────────────
 
 let looking = 0
 
 /** Read the queue again, soon: many changes of it come together. */
-function lookAtQueue(): void {
+export function lookAtQueue(): void {
   window.clearTimeout(looking)
   looking = window.setTimeout(async () => {
     const queue = await api.queue().catch(() => null)
-    if (queue) put({ waiting: queue.waiting, running: queue.running })
+    if (!queue) return
+    put({ waiting: queue.waiting, running: queue.running })
+    const mine = queue.running.find(({ id }) => isOwn(id)) // its beginning may have been missed
+    if (mine && mine.id !== get().current?.id && !isActive(get().current)) void takeOver(mine.id)
   }, 80)
 }
 
@@ -114,14 +133,28 @@ async function anew(): Promise<void> {
   put(({ finished }) => ({ finished: finished + 1 }))
   if (!current) return
   const run = await api.readRun(current.id).catch(() => null)
-  if (!run) return
-  amend({ state: run.state, error: run.error, outputs: run.outputs ?? {}, seconds: run.seconds, total: run.live?.total ?? current.total, done: run.live?.done ?? current.done })
-  put({ progress: run.live?.progress ?? {}, texts: { ...get().texts, ...run.live?.texts } })
+  if (run) put(caughtUp(get(), run))
+}
+
+/** After a page was loaded: the run that this tab began goes on being shown, and what the graph gave last lies where it will come again. */
+export async function resume(name: string): Promise<void> {
+  const mine = [...ownRuns()].filter(([, graph]) => graph === name).map(([id]) => id).pop()
+  const run = mine ? await api.readRun(mine).catch(() => null) : null
+  if (useDocument.getState().name !== name || get().current) return
+  if (run) {
+    follow(run)
+    put(caughtUp(get(), run))
+  }
+  if (run?.state === "done" || !name) return
+  const items = await api.gallery({ name, limit: 20 }).catch(() => [])
+  if (useDocument.getState().name !== name) return
+  const last = items.filter((item) => item.run === items[0]?.run)
+  put(({ results }) => ({ results: { ...Object.fromEntries(last.map((item) => [item.output, { run: item.run, output: item }])), ...results } }))
 }
 
 let events: Events | null = null
 
 export function listen(): void {
-  events ??= new Events({ frame: hear, anew, connected: (connected) => put({ connected }) })
+  events ??= new Events({ frame: arrived, anew: () => void anew(), connected: (connected) => put({ connected }) })
   lookAtQueue()
 }

@@ -4,6 +4,7 @@ import { ApiError, api } from "../api/client"
 import type { Check, Edge, Plan, Problem } from "../api/types"
 import { asked as request } from "../document/asked"
 import { useDocument } from "../document/store"
+import { useRuns } from "../run/store"
 
 interface TypingState {
   check: Check | null
@@ -62,6 +63,12 @@ export function followDocument(): () => void {
     const keys = Object.keys({ ...one, ...other })
     if (now.name !== before.name || a?.given !== b?.given || keys.some((key) => one[key] !== other[key])) askSoon()
   })
+  const stopRuns = useRuns.subscribe((now, before) => {
+    if (now.finished !== before.finished) askSoon() // what is cached has changed
+  })
   askSoon()
-  return stop
+  return () => {
+    stop()
+    stopRuns()
+  }
 }

@@ -45,7 +45,7 @@ function Results({ onPick }: Pick<Props, "onPick">) {
   const [seen, setSeen] = useState<Seen[] | null>(null)
   const [last, setLast] = useState<number | null>(null)
   const more = async (before?: number) => {
-    const items = await api.gallery(before, PAGE).catch(() => [])
+    const items = await api.gallery({ before, limit: PAGE }).catch(() => [])
     const found = items.filter(({ type }) => PICTURES.test(type)).map(({ key, title, name }) => ({ picture: { value: key }, title: title || name }))
     setSeen((now) => [...(now ?? []), ...found])
     setLast(items.length === PAGE ? items[PAGE - 1]!.number : null)

@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest"
+import type { Frame, Run, RunOutput } from "../api/types"
+import { type Followed, NOTHING, caughtUp, followed, hasEnded, heard } from "./frames"
+
+const run = { id: "a", state: "queued", error: null, seconds: null } as Run
+const begun = followed(NOTHING, run, 0)
+const frame = (type: Frame["type"], more: Partial<Frame> = {}): Frame => ({ type, id: "a", ...more })
+const after = (...frames: Frame[]): Followed => frames.reduce(heard, begun)
+const image: RunOutput = { key: "k", type: "Image", summary: {} }
+
+describe("the frames of a run", () => {
+  it("count its nodes, and tell which came from the cache", () => {
+    const now = after(frame("planned", { total: 3 }), frame("running", { node: "x" }), frame("nodes", { names: ["x", "y"], cached: ["y"], took: { x: 1.5 } }))
+    expect(now.current).toMatchObject({ total: 3, done: 2 })
+    expect(now.nodes).toEqual({ x: "done", y: "cached" })
+    expect(now.took).toEqual({ x: 1.5 })
+  })
+  it("add up plans, as what is late is planned when it is known", () => {
+    expect(after(frame("planned", { total: 3 }), frame("planned", { total: 2 })).current?.total).toBe(5)
+  })
+  it("show a node's steps until its value is there", () => {
+    const going = after(frame("progress", { node: "x", step: 2, steps: 20, eta: 4 }))
+    expect(going.progress.x).toEqual({ step: 2, steps: 20, eta: 4 })
+    expect(going.nodes.x).toBe("running")
+    expect(heard(going, frame("nodes", { names: ["x"] })).progress).toEqual({})
+  })
+  it("let a text grow, and take back what was written too far", () => {
+    const written = after(frame("text", { node: "x", at: 0, text: "a re" }), frame("text", { node: "x", at: 4, text: "d circle" }))
+    expect(written.texts.x).toBe("a red circle")
+    expect(heard(written, frame("text", { node: "x", at: 2, text: "blue" })).texts.x).toBe("a blue")
+  })
+  it("mark the node that failed and leave none running", () => {
+    const error = { code: "node-failed", message: "no", node: "y" }
+    const now = after(frame("running", { node: "x" }), frame("running", { node: "y" }), frame("run", { state: "failed", error }))
+    expect(now.nodes).toEqual({ y: "failed" })
+    expect(now.current?.error).toEqual(error)
+  })
+  it("put its outputs where those of the run before are", () => {
+    const before = { ...begun, results: { image: { run: "z", output: image }, text: { run: "z", output: image } } }
+    const now = heard(before, frame("run", { state: "done", outputs: { image: { ...image, key: "new" } }, seconds: 2 }))
+    expect(now.results.image).toEqual({ run: "a", output: { ...image, key: "new" } })
+    expect(now.results.text?.run).toBe("z")
+    expect(now.current?.seconds).toBe(2)
+  })
+  it("begin anew when the run waits again, as after the server's restart", () => {
+    const now = after(frame("planned", { total: 3 }), frame("nodes", { names: ["x"] }), frame("run", { state: "queued" }))
+    expect(now.nodes).toEqual({})
+    expect(now.current).toMatchObject({ state: "queued", total: 0, done: 0 })
+  })
+  it("of another run change nothing, nor does its being forgotten", () => {
+    expect(heard(begun, { ...frame("running", { node: "x" }), id: "b" })).toBe(begun)
+    expect(heard(begun, frame("run", { state: "deleted" }))).toBe(begun)
+    expect(heard(NOTHING, frame("running", { node: "x" }))).toBe(NOTHING)
+  })
+})
+
+describe("a page that missed frames", () => {
+  const live = { total: 6, done: 2, cached: 0, seconds: 3, progress: { x: { step: 1, steps: 9, eta: null } }, texts: { w: "so far" }, stopping: "" }
+  it("takes up what is under way", () => {
+    const now = caughtUp(begun, { ...run, state: "running", live })
+    expect(now.nodes).toEqual({ x: "running" })
+    expect(now.current).toMatchObject({ state: "running", total: 6, done: 2 })
+    expect(now.texts.w).toBe("so far")
+  })
+  it("has the results of what ended meanwhile", () => {
+    const now = caughtUp(after(frame("running", { node: "x" })), { ...run, state: "done", outputs: { image } })
+    expect(now.nodes).toEqual({})
+    expect(now.results.image?.output).toBe(image)
+    expect(hasEnded(now.current?.state)).toBe(true)
+  })
+})

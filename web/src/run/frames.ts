@@ -1,0 +1,110 @@
+// What the frames of a run change in what is shown of it: pure, so that it can be tested without a server.
+import type { Frame, Progress, Run, RunError, RunOutput, State } from "../api/types"
+
+export type NodeState = "running" | "done" | "cached" | "failed"
+
+export interface Current {
+  id: string
+  state: State
+  total: number
+  done: number
+  error: RunError | null
+  seconds: number | null
+  started: number // ms since the page was loaded: how long it has been going on
+}
+
+/** The run of the open graph that is shown on its nodes. */
+export interface Followed {
+  current: Current | null
+  nodes: Record<string, NodeState>
+  progress: Record<string, Progress>
+  took: Record<string, number> // seconds
+  texts: Record<string, string> // written so far
+  results: Record<string, Result> // by output, or by edge "node.output": the last of each, whichever run gave it
+}
+
+export interface Result {
+  run: string
+  output: RunOutput
+}
+
+export const NOTHING: Followed = { current: null, nodes: {}, progress: {}, took: {}, texts: {}, results: {} }
+
+const ENDED: ReadonlySet<string> = new Set<State>(["done", "failed", "interrupted", "cancelled"])
+export const hasEnded = (state: string | undefined): boolean => state !== undefined && ENDED.has(state)
+export const isActive = (current: Current | null): boolean => current !== null && !hasEnded(current.state)
+
+/** Begin to follow a run. What the one before gave stays in view until it is given anew. */
+export function followed(before: Followed, run: Pick<Run, "id" | "state" | "error" | "seconds">, now: number): Followed {
+  const { id, state, error, seconds } = run
+  return { ...NOTHING, results: before.results, current: { id, state, error, seconds, total: 0, done: 0, started: now } }
+}
+
+/** After a frame; the same object if it changes nothing. Previews are kept elsewhere, as they must be let go of. */
+export function heard(before: Followed, frame: Frame): Followed {
+  const { current } = before
+  if (!current || frame.id !== current.id) return before
+  const node = frame.node ?? ""
+  switch (frame.type) {
+    case "run":
+      return frame.state && frame.state !== "deleted" ? turned(before, current, frame, frame.state) : before
+    case "planned":
+      return { ...before, current: { ...current, total: current.total + (frame.total ?? 0) } }
+    case "nodes":
+      return arrived(before, current, frame)
+    case "running":
+      return { ...before, nodes: { ...before.nodes, [node]: "running" } }
+    case "progress":
+      return {
+        ...before, nodes: before.nodes[node] === "running" ? before.nodes : { ...before.nodes, [node]: "running" },
+        progress: { ...before.progress, [node]: { step: frame.step ?? 0, steps: frame.steps ?? 0, eta: frame.eta ?? null } },
+      }
+    case "text":
+      return { ...before, texts: { ...before.texts, [node]: (before.texts[node] ?? "").slice(0, frame.at) + (frame.text ?? "") } }
+    default:
+      return before
+  }
+}
+
+/** Nodes have their values: computed, or from the cache. */
+function arrived(before: Followed, current: Current, frame: Frame): Followed {
+  const cached = new Set(Array.isArray(frame.cached) ? frame.cached : [])
+  const names = frame.names ?? []
+  const nodes = { ...before.nodes }
+  const progress = { ...before.progress }
+  for (const name of names) {
+    nodes[name] = cached.has(name) ? "cached" : "done"
+    delete progress[name]
+  }
+  return { ...before, nodes, progress, took: { ...before.took, ...frame.took }, current: { ...current, done: current.done + names.length } }
+}
+
+/** The run waits again, has begun, or has ended. */
+function turned(before: Followed, current: Current, frame: Frame, state: State): Followed {
+  const now = { ...current, state, error: frame.error ?? null, seconds: frame.seconds ?? current.seconds }
+  if (!hasEnded(state)) return state === "queued" ? { ...before, nodes: {}, progress: {}, current: { ...now, total: 0, done: 0 } } : { ...before, current: now }
+  return ended(before, now, frame.outputs ?? {})
+}
+
+/** What was computed stays, what was under way is not any more, and the node that failed says so. */
+export function ended(before: Followed, current: Current, outputs: Record<string, RunOutput>): Followed {
+  const nodes = Object.fromEntries(Object.entries(before.nodes).filter(([, state]) => state !== "running"))
+  if (current.error?.node) nodes[current.error.node] = "failed"
+  const results = Object.entries(outputs).map(([name, output]) => [name, { run: current.id, output }] as const)
+  return { ...before, current, nodes, progress: {}, results: results.length ? { ...before.results, ...Object.fromEntries(results) } : before.results }
+}
+
+/** Frames were missed: the run as the server tells it now. */
+export function caughtUp(before: Followed, run: Run): Followed {
+  const { current } = before
+  if (!current || run.id !== current.id) return before
+  const now = { ...current, state: run.state, error: run.error, seconds: run.seconds }
+  if (hasEnded(run.state)) return ended(before, now, run.outputs ?? {})
+  const { live } = run
+  if (!live) return { ...before, nodes: {}, progress: {}, current: now }
+  const going = Object.fromEntries(Object.keys(live.progress).map((node) => [node, "running"] as const))
+  return {
+    ...before, nodes: { ...before.nodes, ...going }, progress: live.progress, texts: { ...before.texts, ...live.texts },
+    current: { ...now, total: live.total, done: live.done, started: performance.now() - 1000 * live.seconds },
+  }
+}
