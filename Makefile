@@ -12,7 +12,7 @@ demo: $(VENV)/ready
 	$(BIN)/flowmm demo --out demo
 
 test: editor
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # The graph editor, built again if its sources changed.
 editor: $(VENV)/ready
