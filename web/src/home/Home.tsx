@@ -39,7 +39,7 @@ export function Home() {
   useEffect(() => {
     document.title = "flowmm"
     void load()
-    const idle = window.setTimeout(() => void import("../editor/Editor"), 400) // what comes next, once this page stands
+    const idle = window.setTimeout(() => void import("../editor/Editor").catch(() => null), 400) // what comes next, once this page stands
     return () => window.clearTimeout(idle)
   }, [load])
   const actions: Actions = {
