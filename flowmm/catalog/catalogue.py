@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..sockets.handles import Handle
 from ..sockets.types import Choice, ListOf, Plain, Socket, Type, Union, Var
 from . import packs
 from .spec import NodeSpec, Port
@@ -54,8 +55,8 @@ def type_json(type_: Type) -> dict[str, Any]:
     if isinstance(type_, Choice):
         return {"kind": "choice", "values": list(type_.values)}
     if isinstance(type_, Socket):
-        name = type_.cls.socket_name
-        return {"kind": "socket", "name": name, "args": [type_json(arg) for arg in type_.args], "colour": type_.cls.colour}
+        made = {"kind": "socket", "name": type_.cls.socket_name, "args": [type_json(arg) for arg in type_.args], "colour": type_.cls.colour}
+        return made | ({"handle": True} if issubclass(type_.cls, Handle) else {})
     if isinstance(type_, ListOf):
         return {"kind": "list", "item": type_json(type_.item)}
     if isinstance(type_, Union):

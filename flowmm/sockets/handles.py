@@ -17,7 +17,7 @@ class Handle(Value):
     patches: what is laid over the base weights, in order. layout: how its files are laid out; "" as the libraries do.
     """
 
-    colour = "#666666"
+    colour = "#898680"
     has_weights: ClassVar[bool] = True
     local = ("source", "folder")  # fields that say where, not what: no part of a key
 
@@ -57,7 +57,7 @@ class Patch(Value):
 class Tokenizer(Handle, Generic[V]):
     """Turns text into ids of vocabulary V."""
 
-    colour = "#93c47d"
+    colour = "#5aa07c"
     has_weights = False
 
 
@@ -65,14 +65,14 @@ class Tokenizer(Handle, Generic[V]):
 class TextEncoder(Handle, Generic[V, C]):
     """Turns ids of V into conditioning (or an embedding space) C."""
 
-    colour = "#e6b800"
+    colour = "#9581cb"
 
 
 @handle
 class ImageProcessor(Handle, Generic[E]):
     """Resizes and normalises pictures as the encoder of space E was trained to see them."""
 
-    colour = "#6fa8dc"
+    colour = "#6595bd"
     has_weights = False
 
 
@@ -80,35 +80,35 @@ class ImageProcessor(Handle, Generic[E]):
 class ImageEncoder(Handle, Generic[E]):
     """Turns pixels into hidden states or an embedding in space E."""
 
-    colour = "#3d85c6"
+    colour = "#8c85c9"
 
 
 @handle
 class ContrastiveModel(Handle, Generic[V, E]):
     """A two-tower model: text of V and pictures, both into the embedding space E."""
 
-    colour = "#c27ba0"
+    colour = "#9c79c7"
 
 
 @handle
 class Denoiser(Handle, Generic[S, C, X, P]):
     """Predicts noise, velocity or flow in latent space S, told C; X extra input channels; P what it predicts."""
 
-    colour = "#b4a7d6"
+    colour = "#cc6b92"
 
 
 @handle
 class Prior(Handle, Generic[C, E, P]):
     """Predicts a picture's embedding in space E, told C; P what it predicts."""
 
-    colour = "#8e7cc3"
+    colour = "#a679c6"
 
 
 @handle
 class ClassNames(Handle, Generic[C]):
     """The classes a denoiser was trained on: its settings say their `count`, and their `names`, empty where unknown."""
 
-    colour = "#bf9000"
+    colour = "#a18d5d"
     has_weights = False
 
 
@@ -116,14 +116,14 @@ class ClassNames(Handle, Generic[C]):
 class ControlNet(Handle, Generic[C]):
     """Steers a denoiser told C along a picture: outlines, depth, poses."""
 
-    colour = "#45818e"
+    colour = "#828ac6"
 
 
 @handle
 class NoiseSchedule(Handle, Generic[P]):
     """How noise is added and removed: a scheduler's configuration."""
 
-    colour = "#b7b7b7"
+    colour = "#a98390"
     has_weights = False
 
 
@@ -131,32 +131,32 @@ class NoiseSchedule(Handle, Generic[P]):
 class Autoencoder(Handle, Generic[S]):
     """Pictures to latents of S and back."""
 
-    colour = "#d5006d"
+    colour = "#c87182"
 
 
 @handle
 class Codebook(Handle, Generic[K]):
     """Pictures to codes of K and back."""
 
-    colour = "#a64d79"
+    colour = "#bb72ad"
 
 
 @handle
 class LanguageModel(Handle, Generic[V, E, K]):
     """Continues sequences of ids of V, pictures seen through E, and codes of K."""
 
-    colour = "#f6b26b"
+    colour = "#6b9f65"
 
 
 @handle
 class Classifier(Handle, Generic[E]):
     """Pixels in the form of space E to class logits."""
 
-    colour = "#ffd966"
+    colour = "#af8842"
 
 
 @handle
 class Scorer(Handle, Generic[V, E]):
     """Says how well texts of V fit pictures seen through E."""
 
-    colour = "#ff9900"
+    colour = "#bd8040"

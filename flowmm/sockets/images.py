@@ -26,7 +26,7 @@ class Image(Value):
 
     pixels: Any
     host = ("pixels",)
-    colour = "#4a86e8"
+    colour = "#2f82d6"
     accepts = "a path, a PIL picture, an array [H, W, 3] or [B, 3, H, W], or the bytes of a picture file"
     channels: ClassVar[int] = 3
     origin = None  # of a run's output: a function that tells graph, inputs and versions; no part of the value
@@ -116,7 +116,7 @@ class Image(Value):
 class Mask(Image):
     """B masks, [B, 1, H, W]: 1 (or 255) where the mask covers."""
 
-    colour = "#aaaaaa"
+    colour = "#6b839e"
     accepts = "a path, a PIL picture, an array [H, W] or [B, 1, H, W], or the bytes of a picture file"
     channels: ClassVar[int] = 1
 

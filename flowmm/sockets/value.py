@@ -19,7 +19,8 @@ class Value:
     scalars, strings, tuples, dicts, arrays, tensors and other Values.
 
     version: raise it by hand when the meaning of the fields changes; it is part of every key.
-    colour: of the wire in the editor. host: fields that are kept as numpy arrays, so that reading
+    colour: of the wire in the editor, one hue for each family: text green, pictures blue, latents and codes pink, conditioning and
+    embeddings violet, scores and labels amber; what is seen on white and on black alike. host: fields that are kept as numpy arrays, so that reading
     a cached result needs no torch.
     """
 

@@ -25,7 +25,7 @@ class Text(Value):
     """B strings."""
 
     lines: tuple[str, ...]
-    colour = "#6aa84f"
+    colour = "#369653"
     accepts = "a string, or a list of strings"
 
     @classmethod
@@ -52,7 +52,7 @@ class Seed(Value):
     """An integer 0…2⁵³−1. Item i of a batch draws from seed + i."""
 
     value: int
-    colour = "#b45f06"
+    colour = "#847967"
     accepts = f"an integer from 0 to {LARGEST_SEED}"
 
     @classmethod
@@ -79,7 +79,7 @@ class Pixels(Value, Generic[E]):
     coded: Any = None
     tiles: Any = None
     sizes: Any = None
-    colour = "#3d85c6"
+    colour = "#1c8bb9"
 
 
 @socket
@@ -88,7 +88,7 @@ class Tokens(Value, Generic[V]):
 
     ids: Any
     mask: Any
-    colour = "#93c47d"
+    colour = "#369375"
 
 
 @socket
@@ -104,7 +104,7 @@ class Prompt(Value, Generic[V, E]):
     mask: Any
     features: Any = None
     begun: tuple[int, ...] = ()
-    colour = "#e06666"
+    colour = "#689241"
 
 
 @socket
@@ -115,7 +115,7 @@ class Constraint(Value, Generic[V]):
     forced: tuple[int, ...] = ()
     allowed: tuple[int, ...] = ()
     banned: tuple[int, ...] = ()
-    colour = "#999966"
+    colour = "#56805f"
 
 
 @socket
@@ -129,7 +129,7 @@ class Hidden(Value, Generic[E]):
     values: Any
     mask: Any = None
     codes: Any = None
-    colour = "#8e7cc3"
+    colour = "#8d6cc2"
 
 
 @socket
@@ -137,7 +137,7 @@ class FeatureMap(Value, Generic[E]):
     """One vector a place of a picture: [B, D, rows, columns]."""
 
     values: Any
-    colour = "#8e7cc3"
+    colour = "#7a76bf"
 
 
 @socket
@@ -145,7 +145,7 @@ class Embedding(Value, Generic[E]):
     """One vector an item: [B, D]. Two embeddings compare only in the same encoder space."""
 
     values: Any
-    colour = "#674ea7"
+    colour = "#9156d6"
 
 
 @socket
@@ -153,7 +153,7 @@ class LogitScale(Value, Generic[E]):
     """The factor a contrastive model multiplies cosines with: a scalar tensor."""
 
     value: Any
-    colour = "#a64d79"
+    colour = "#927c5f"
 
 
 @socket
@@ -166,7 +166,7 @@ class Conditioning(Value, Generic[C]):
     hidden: Any
     pooled: Any = None
     mask: Any = None
-    colour = "#e69138"
+    colour = "#7d5cd6"
 
 
 @socket
@@ -174,7 +174,7 @@ class Latent(Value, Generic[S]):
     """Pictures in an autoencoder's space: [B, C, h, w], scaled as the denoiser sees them."""
 
     values: Any
-    colour = "#cc0066"
+    colour = "#d34080"
 
 
 @socket
@@ -189,7 +189,7 @@ class Posterior(Latent[S], Generic[S]):
     std: Any
     scale: float
     shift: float = 0.0
-    colour = "#cc0066"
+    colour = "#bc598c"
 
 
 @socket
@@ -199,7 +199,7 @@ class Extra(Value, Generic[S, X]):
 
     latent: Any
     mask: Any = None
-    colour = "#741b47"
+    colour = "#bf4a5c"
 
 
 @socket
@@ -213,7 +213,7 @@ class Control(Value, Generic[C]):
     start: float = 0.0
     end: float = 1.0
     guess: bool = False
-    colour = "#45818e"
+    colour = "#6970c6"
 
 
 @socket
@@ -221,7 +221,7 @@ class Codes(Value, Generic[K]):
     """Pictures as codebook entries: int64 [B, h, w]."""
 
     ids: Any
-    colour = "#c27ba0"
+    colour = "#ba47ae"
 
 
 @socket
@@ -229,7 +229,7 @@ class Logits(Value):
     """Unnormalised scores of classes or tokens: [B, N] or [B, L, N]."""
 
     values: Any
-    colour = "#999999"
+    colour = "#967d46"
 
 
 @socket
@@ -240,7 +240,7 @@ class Score(Value):
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     host = ("values",)
-    colour = "#f1c232"
+    colour = "#b67c0d"
 
     def __str__(self) -> str:
         if self.values.shape[0] == 1 and self.values.shape[1] > 1:  # one row reads better as a column
@@ -270,7 +270,7 @@ class Attention(Value):
     maps: Any
     grid: tuple[int, int]
     host = ("maps",)
-    colour = "#76a5af"
+    colour = "#c26030"
 
 
 @socket
@@ -279,7 +279,7 @@ class HeatMap(Value):
 
     values: Any
     host = ("values",)
-    colour = "#e06666"
+    colour = "#d24f39"
 
     def _repr_html_(self) -> str:
         from .html import heat_pictures
@@ -299,7 +299,7 @@ class Labels(Value):
     names: tuple[tuple[str, ...], ...]
     probabilities: Any
     host = ("probabilities",)
-    colour = "#bf9000"
+    colour = "#9c7c0b"
 
     def __str__(self) -> str:
         blocks = []

@@ -13,13 +13,15 @@ State = Literal["queued", "running", "done", "failed", "interrupted", "cancelled
 
 
 class TypeShape(TypedDict):
-    """A type as data. name: of a plain type, socket or variable. args: a socket's spaces. facts: of a space that is known."""
+    """A type as data. name: of a plain type, socket or variable. args: a socket's spaces. handle: it is a recipe for a part of a model.
+    facts: of a space that is known."""
 
     kind: Literal["plain", "choice", "socket", "list", "union", "variable", "space"]
     name: NotRequired[str]
     values: NotRequired[list[str | int | float | bool | None]]
     args: NotRequired[list[TypeShape]]
     colour: NotRequired[str]
+    handle: NotRequired[bool]
     item: NotRequired[TypeShape]
     members: NotRequired[list[TypeShape]]
     space: NotRequired[str]
@@ -226,17 +228,23 @@ class Check(TypedDict):
 
 
 class Fit(TypedDict):
+    """item: it fits as one item of a list, beside what is wired there already."""
+
     node: str
     port: str
     fits: bool
+    item: NotRequired[bool]
     why: NotRequired[str]
 
 
 class NewFit(TypedDict):
+    """ports: those that fit. items: those of them that are lists and take it as one item."""
+
     op: str
     version: int
     title: str
     ports: list[str]
+    items: NotRequired[list[str]]
 
 
 class Compatible(TypedDict):

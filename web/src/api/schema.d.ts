@@ -119,10 +119,12 @@ export interface components {
             dtype: string | null;
             bytes: number | null;
         };
+        /** @description item: it fits as one item of a list, beside what is wired there already. */
         Fit: {
             node: string;
             port: string;
             fits: boolean;
+            item?: boolean;
             why?: string;
         };
         /** @description models: those that are here, the ones that fit first; why: one does not. given: what is named there now; why: it is not here. */
@@ -276,11 +278,13 @@ export interface components {
             here: boolean;
             why?: string;
         };
+        /** @description ports: those that fit. items: those of them that are lists and take it as one item. */
         NewFit: {
             op: string;
             version: number;
             title: string;
             ports: string[];
+            items?: string[];
         };
         /** @description One node: its type, the version it was made with, and where each input comes from. */
         NodeDoc: {
@@ -572,7 +576,10 @@ export interface components {
             deleted: number;
             bytes: number;
         };
-        /** @description A type as data. name: of a plain type, socket or variable. args: a socket's spaces. facts: of a space that is known. */
+        /**
+         * @description A type as data. name: of a plain type, socket or variable. args: a socket's spaces. handle: it is a recipe for a part of a model.
+         *     facts: of a space that is known.
+         */
         TypeShape: {
             /** @enum {string} */
             kind: "plain" | "choice" | "socket" | "list" | "union" | "variable" | "space";
@@ -580,6 +587,7 @@ export interface components {
             values?: (string | number | boolean | null)[];
             args?: components["schemas"]["TypeShape"][];
             colour?: string;
+            handle?: boolean;
             item?: components["schemas"]["TypeShape"];
             members?: components["schemas"]["TypeShape"][];
             space?: string;
