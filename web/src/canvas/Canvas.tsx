@@ -1,101 +1,115 @@
 // The graph on its surface: cards and wires, moved, joined and cut.
+import "./surface.css"
 import {
-  Background, BackgroundVariant, type Connection, Controls, type Edge, MiniMap, type Node, type NodeChange, type OnConnectStartParams, ReactFlow, applyNodeChanges,
+  Background, BackgroundVariant, type Connection, Controls, type Edge, type FinalConnectionState, MiniMap, type Node, type NodeChange, type OnConnectStartParams,
+  ReactFlow, SelectionMode, applyEdgeChanges, applyNodeChanges,
 } from "@xyflow/react"
-import { useCallback, useEffect, useMemo, useRef, useState } from "react"
+import { useEffect, useRef } from "react"
 import { useCatalogue } from "../app/catalogue"
-import { INPUTS, type Link, OUTPUTS, type Point, connect, disconnect, place, removeNodes } from "../document/model"
+import { useT } from "../app/i18n"
+import { INPUTS, type Link, OUTPUTS } from "../document/model"
 import { currentDoc, edit, useDocument } from "../document/store"
+import { openPalette } from "../palette/store"
 import { look } from "../results/look"
 import { useTyping } from "../typing/store"
-import { flowEdges, flowNodes } from "./flow"
+import { Announcer } from "./Announcer"
+import { useCanvasCommands } from "./commands"
+import { useClipboard } from "./clipboard"
+import { between, droppedOnOwnCard, endsOf, fittingPorts, joined, led, mayConnect } from "./connect"
+import { carry, drop, hover } from "./dragging"
+import { linkOf, removed, arrange, cut } from "./edits"
+import { Find } from "./Find"
+import { GroupBox } from "./GroupBox"
 import { hold, letGo, useHeld } from "./held"
 import { InputsCard } from "./InputsCard"
-import { removeBoxes } from "./layout"
+import { Menu, openMenu } from "./Menu"
+import { NoteBox } from "./NoteBox"
 import { OpCard } from "./OpCard"
 import { OutputsCard } from "./OutputsCard"
-import { isOwnCard } from "./shape"
+import { draw, onSurface, useStage } from "./stage"
+import { Tip } from "./Tip"
 import { useWhole } from "./whole"
 import { Wire } from "./Wire"
 
-const nodeTypes = { op: OpCard, inputs: InputsCard, outputs: OutputsCard }
+const nodeTypes = { op: OpCard, inputs: InputsCard, outputs: OutputsCard, noteBox: NoteBox, groupBox: GroupBox }
 const edgeTypes = { wire: Wire }
+const put = useStage.setState
 
 export function Canvas() {
+  const t = useT()
   const doc = useDocument(({ doc }) => doc)
   const whole = useWhole(({ whole }) => whole)
   const catalogue = useCatalogue(({ nodes }) => nodes)
   const check = useTyping(({ check }) => check)
-  const knownNodes = useRef(new Map<string, Node>())
-  const knownEdges = useRef(new Map<string, Edge>())
-  const [nodes, setNodes] = useState<Node[]>([])
-  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
+  const nodes = useStage(({ nodes }) => nodes)
+  const edges = useStage(({ edges }) => edges)
+  const element = useRef<HTMLDivElement>(null)
   useEffect(() => {
-    if (!catalogue) return
-    setNodes((now) => {
-      for (const node of now) knownNodes.current.set(node.id, node)
-      return flowNodes(doc, catalogue, check, knownNodes.current)
-    })
+    if (catalogue) draw(doc, catalogue, check)
   }, [doc, catalogue, check])
-  const plain = useMemo(() => (catalogue ? flowEdges(doc, catalogue, check, knownEdges.current) : []), [doc, catalogue, check])
-  const edges = useMemo(() => plain.map((edge) => (selected.has(edge.id) ? { ...edge, selected: true } : edge)), [plain, selected])
-
-  const onNodesChange = useCallback((changes: NodeChange[]) => setNodes((now) => applyNodeChanges(changes.filter(({ type }) => type !== "remove"), now)), [])
+  useEffect(() => {
+    put({ element: element.current })
+    return () => put({ nodes: [], edges: [], flow: null, element: null })
+  }, [])
+  useCanvasCommands()
+  useClipboard()
 
   return (
-    <ReactFlow
-      nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onNodesChange={onNodesChange}
-      onEdgesChange={(changes) =>
-        setSelected((before) => {
-          const now = new Set(before)
-          for (const change of changes) if (change.type === "select") change.selected ? now.add(change.id) : now.delete(change.id)
-          return now
-        })
-      }
-      onNodeDragStop={(_, __, moved) => edit((doc) => place(doc, Object.fromEntries(moved.map(({ id, position: { x, y } }) => [id, [Math.round(x), Math.round(y)] as Point]))))}
-      onDelete={({ nodes, edges }) => edit((doc) => deleted(doc, nodes, edges))}
-      onConnectStart={(_, { nodeId, handleId, handleType }: OnConnectStartParams) => {
-        if (nodeId && handleId) void hold({ node: nodeId === INPUTS ? "input" : nodeId, port: handleId, side: handleType === "source" ? "output" : "input" })
-      }}
-      onEdgeClick={(event, { data }) => look(sourceOf(data?.link as Link), [event.clientX, event.clientY])}
-      onConnectEnd={letGo} isValidConnection={mayConnect} onConnect={joined}
-      onReconnect={(old, now) => edit((doc) => joinedIn(disconnect(doc, old.data?.link as Link), now))}
-      onlyRenderVisibleElements={!whole} elevateNodesOnSelect fitView minZoom={0.05} maxZoom={2.5} deleteKeyCode={["Delete", "Backspace"]} selectionKeyCode="Shift" multiSelectionKeyCode={["Shift", "Meta", "Control"]}
-      proOptions={{ hideAttribution: true }} connectionRadius={28} fitViewOptions={{ padding: 0.12, maxZoom: 1.1 }}
-    >
-      <Background variant={BackgroundVariant.Dots} gap={22} size={1.4} />
-      <MiniMap pannable zoomable nodeColor="var(--line)" maskColor="var(--veil)" />
-      <Controls showInteractive={false} />
-    </ReactFlow>
+    <div className="surface" ref={element}>
+      <ReactFlow
+        nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onInit={(flow) => put({ flow })}
+        onNodesChange={nodesChanged} onEdgesChange={(changes) => put(({ edges }) => ({ edges: applyEdgeChanges(changes.filter(({ type }) => type !== "remove"), edges) }))}
+        onNodeDragStart={(_, node, all) => carry(node, all)} onNodeDrag={(_, node, all) => hover(node, all)} onNodeDragStop={(_, node, all) => void drop(node, all)}
+        onSelectionDragStart={(_, all) => carry(null, all)} onSelectionDrag={(_, all) => hover(null, all)} onSelectionDragStop={(_, all) => void drop(null, all)}
+        onDelete={({ nodes, edges }) => arrange((doc) => removed(doc, nodes.map(({ id }) => id), edges.map(linkOf)))}
+        onConnectStart={started} onConnectEnd={ended} isValidConnection={mayConnect} onConnect={(made) => edit((doc) => joined(doc, endsOf(made)))}
+        onReconnect={(old: Edge, now: Connection) => edit((doc) => led(doc, linkOf(old), endsOf(now)))}
+        onEdgeClick={(event, edge) => (event.altKey ? cut([linkOf(edge)]) : look(sourceOf(linkOf(edge)), [event.clientX, event.clientY]))}
+        onPaneContextMenu={(event) => openMenu(event, { kind: "ground" })} onNodeContextMenu={(event, node) => openMenu(event, { kind: "card", id: node.id })}
+        onSelectionContextMenu={(event) => openMenu(event, { kind: "selection" })} onEdgeContextMenu={(event, edge) => openMenu(event, { kind: "wire", id: edge.id })}
+        onDoubleClick={({ target, clientX, clientY }) => target instanceof Element && target.classList.contains("react-flow__pane") && openPalette({ at: onSurface(clientX, clientY), screen: [clientX, clientY] })}
+        onlyRenderVisibleElements={!whole} elevateNodesOnSelect fitView minZoom={0.02} maxZoom={2.5} zoomOnDoubleClick={false} disableKeyboardA11y edgesFocusable={false}
+        deleteKeyCode={null} selectionKeyCode="Shift" selectionMode={SelectionMode.Partial} multiSelectionKeyCode={["Shift", "Meta", "Control"]}
+        proOptions={{ hideAttribution: true }} connectionRadius={28} connectOnClick={false} fitViewOptions={{ padding: 0.08, maxZoom: 1.1, minZoom: 0.02 }}
+        nodeDragThreshold={2} paneClickDistance={3} ariaLabelConfig={{ "minimap.ariaLabel": t("minimap"), "controls.zoomIn.ariaLabel": t("zoomIn"), "controls.zoomOut.ariaLabel": t("zoomOut"), "controls.fitView.ariaLabel": t("fitAll") }}
+      >
+        <Background variant={BackgroundVariant.Dots} gap={22} size={1.4} />
+        <MiniMap pannable zoomable nodeColor={colourOfBox} nodeStrokeWidth={0} maskColor="var(--veil)" ariaLabel={t("minimap")} />
+        <Controls showInteractive={false} />
+      </ReactFlow>
+      <Find />
+      <Menu />
+      <Tip />
+      <Announcer />
+    </div>
   )
 }
 
-function deleted(doc: ReturnType<typeof currentDoc>, nodes: Node[], edges: Edge[]) {
-  let made = doc
-  for (const edge of edges) made = disconnect(made, edge.data?.link as Link)
-  const ids = nodes.map(({ id }) => id).filter((id) => !isOwnCard(id))
-  const boxes = ids.filter((id) => id.includes(":"))
-  if (boxes.length) made = removeBoxes(made, boxes)
-  return ids.length > boxes.length ? removeNodes(made, ids.filter((id) => !id.includes(":"))) : made
-}
-
 const sourceOf = ({ node, port }: Link): string => `${node}.${port}`
+const colourOfBox = ({ selected, type }: Node): string => (selected ? "var(--accent)" : type === "groupBox" ? "var(--sunken)" : "var(--line)")
 
-const reference = (node: string, port: string) => `${node === INPUTS ? "input" : node}.${port}`
-
-/** Only what Python has ruled out is refused here; while it has not answered, the check after the edit tells. */
-function mayConnect({ source, sourceHandle, target, targetHandle }: Connection | Edge): boolean {
-  if (!source || !target || source === target) return false
-  const { end, fits } = useHeld.getState()
-  if (!end || !fits || target === OUTPUTS) return true
-  const other = end.side === "output" ? `${target}.${targetHandle}` : reference(source, sourceHandle ?? "")
-  return !fits.get(other)
+function nodesChanged(changes: NodeChange[]): void {
+  put(({ nodes }) => ({ nodes: applyNodeChanges(changes.filter(({ type }) => type !== "remove"), nodes) }))
 }
 
-function joinedIn(doc: ReturnType<typeof currentDoc>, { source, sourceHandle, target, targetHandle }: Connection) {
-  return connect(doc, reference(source, sourceHandle ?? ""), target, targetHandle ?? "")
+function started(_: unknown, { nodeId, handleId, handleType }: OnConnectStartParams): void {
+  if (nodeId && handleId) void hold({ node: nodeId === INPUTS ? "input" : nodeId, port: handleId, side: handleType === "source" ? "output" : "input" })
 }
 
-function joined(connection: Connection): void {
-  edit((doc) => joinedIn(doc, connection))
+/** A wire that was not joined to a socket: a card takes it, or the palette shows what could. */
+function ended(event: MouseEvent | TouchEvent, { toHandle, isValid }: FinalConnectionState): void {
+  const { end } = useHeld.getState()
+  const { clientX, clientY } = "changedTouches" in event ? event.changedTouches[0]! : event
+  const under = document.elementFromPoint(clientX, clientY)
+  const card = under?.closest(".react-flow__node")?.getAttribute("data-id")
+  if (!end || (toHandle && isValid !== false)) return letGo()
+  if (card === INPUTS || card === OUTPUTS) droppedOnOwnCard(card, end)
+  else if (card && card !== end.node) {
+    const ports = fittingPorts(currentDoc(), card)
+    if (ports.length === 1) edit((doc) => joined(doc, between(end, { node: card, port: ports[0]! })))
+    else if (ports.length) return openMenu(event, { kind: "ports", id: card, ports, end })
+  } else if (under?.classList.contains("react-flow__pane")) {
+    return openPalette({ at: onSurface(clientX, clientY), screen: [clientX, clientY], end })
+  }
+  letGo()
 }

@@ -13,6 +13,7 @@ import { Field } from "../widgets/Field"
 import { FieldMenu, type MenuLine } from "../widgets/FieldMenu"
 import { fallbackOf, inputChanged, same } from "../widgets/inputs"
 import { InputDetails } from "../widgets/InputDetails"
+import { inputTypes } from "./flow"
 import { toggled } from "./layout"
 import { type FormRow, HEAD, inputsShape, ROW } from "./shape"
 import { Socket } from "./Socket"
@@ -24,7 +25,9 @@ export const InputsCard = memo(function InputsCard({ selected }: NodeProps) {
   const t = useT()
   const doc = useDocument(({ doc }) => doc)
   const types = useTyping(({ check }) => check?.inputs ?? NONE)
-  const { rows, folded, idle, foot, height } = inputsShape(doc, types)
+  const check = useTyping(({ check }) => check)
+  const nodes = useCatalogue(({ nodes }) => nodes)
+  const { rows, folded, idle, foot, height } = inputsShape(doc, inputTypes(doc, nodes ?? {}, check))
   const [told, setTold] = useState("")
   const names = Object.keys(doc.inputs ?? {})
   const move = (name: string, to: number) => {

@@ -1,8 +1,9 @@
-// One end of wires: a coloured dot, square for lists. While a wire is dragged it lights up if it fits, and else says why not.
+// One end of wires: a coloured dot, square for lists, hollow for parts of models. While a wire is held it lights up if it fits, and else fades.
 import { Handle, Position } from "@xyflow/react"
 import { memo } from "react"
 import type { TypeShape } from "../api/types"
-import { colourOf, isListType } from "./colours"
+import { useT } from "../app/i18n"
+import { colourOf, isHandle, isListType } from "./colours"
 import { useFit } from "./held"
 
 interface Props {
@@ -15,18 +16,20 @@ interface Props {
 }
 
 export const Socket = memo(function Socket({ node, port, side, type, shown, top }: Props) {
+  const t = useT()
   const fit = useFit(`${node}.${port}`, side)
   const state = fit === undefined ? "" : fit === "" ? " fits" : " fades"
-  const title = fit && fit !== "same" ? fit : `${port}: ${shown}`
+  const shape = `${type && isListType(type) ? " list" : ""}${type && isHandle(type) ? " hollow" : ""}`
   return (
     <Handle
       id={port}
       type={side === "input" ? "target" : "source"}
       position={side === "input" ? Position.Left : Position.Right}
-      className={`socket${type && isListType(type) ? " list" : ""}${state}`}
+      className={`socket${shape}${state}`}
       style={{ top, "--socket": colourOf(type) } as React.CSSProperties}
-      title={title}
-      aria-label={`${side} ${port}, ${shown}`}
+      role="button"
+      tabIndex={0}
+      aria-label={`${t(side === "input" ? "socketIn" : "socketOut", { port, type: shown })}${fit && fit !== "same" ? `. ${fit}` : ""}`}
     />
   )
 })

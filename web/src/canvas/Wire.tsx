@@ -1,28 +1,32 @@
-// A wire in the colour of what flows; its type and shape when looked at.
+// A wire in the colour of what flows, with an edge in the colour of the ground so that it is told from what it crosses; its type and shape when looked at.
 import { BaseEdge, EdgeLabelRenderer, type EdgeProps, getBezierPath } from "@xyflow/react"
 import { memo, useState } from "react"
 import { useTyping } from "../typing/store"
+import type { Point } from "../document/model"
+import { factsOf } from "./facts"
+import { pathThrough } from "./routes"
+import { useStage } from "./stage"
 
 export const Wire = memo(function Wire({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, data, selected, interactionWidth }: EdgeProps) {
-  const [path, x, y] = getBezierPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition })
+  const route = data?.route as Point[] | undefined
+  const stands = route && near1(route[0]!, [sourceX, sourceY]) && near1(route.at(-1)!, [targetX, targetY]) // else a card is being dragged
+  const [direct, x, y] = getBezierPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition })
+  const path = stands ? pathThrough(route) : direct
   const [near, setNear] = useState(false)
+  const under = useStage(({ over }) => over === id)
   return (
-    <g onPointerEnter={() => setNear(true)} onPointerLeave={() => setNear(false)}>
-      <BaseEdge id={id} path={path} interactionWidth={interactionWidth} style={{ stroke: data?.colour as string }} className={selected ? "wire selected" : "wire"} />
+    <g onPointerEnter={() => setNear(true)} onPointerLeave={() => setNear(false)} className={`wire${selected || near || under ? " looked" : ""}${data?.thin ? " thin" : ""}`}>
+      <path d={path} className="wire-edge" />
+      <BaseEdge id={id} path={path} interactionWidth={interactionWidth} style={{ stroke: data?.colour as string }} />
       {(near || selected) && <Facts id={id} x={x} y={y} />}
     </g>
   )
 })
 
+const near1 = ([x, y]: Point, [otherX, otherY]: Point): boolean => Math.abs(x - otherX) < 1.5 && Math.abs(y - otherY) < 1.5
+
 function Facts({ id, x, y }: { id: string; x: number; y: number }) {
   const edge = useTyping(({ edges }) => edges[id])
   if (!edge) return null
-  const shape = edge.shape?.map((n) => n ?? "?").join("×")
-  return (
-    <EdgeLabelRenderer>
-      <div className="facts" style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}>
-        {edge.type}{shape ? ` ${shape}` : ""}{edge.dtype ? ` ${edge.dtype}` : ""}
-      </div>
-    </EdgeLabelRenderer>
-  )
+  return <EdgeLabelRenderer><div className="facts" style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}>{factsOf(edge)}</div></EdgeLabelRenderer>
 }

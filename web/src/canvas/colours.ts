@@ -11,4 +11,8 @@ export function colourOf(type: TypeShape | null | undefined): string {
   return inner.kind === "socket" ? (inner.colour ?? PLAIN) : PLAIN
 }
 
+const inner = (type: TypeShape): TypeShape => (type.kind === "list" && type.item ? inner(type.item) : (members(type)[0] ?? type))
+
+/** A recipe for a part of a model, not a value that was computed: its sockets are hollow, its wires thin. */
+export const isHandle = (type: TypeShape): boolean => inner(type).handle === true
 export const isListType = (type: TypeShape): boolean => members(type).some(({ kind }) => kind === "list")

@@ -1,9 +1,9 @@
 // The document as React Flow's nodes and edges. Objects stay the same while what they show does, so that only what changed is drawn anew.
 import { type Edge, type Node, type NodeHandle, Position } from "@xyflow/react"
-import type { Catalogue, Check } from "../api/types"
+import type { Catalogue, Check, TypeShape } from "../api/types"
 import { arranged, type Size } from "../document/layout"
 import { type Doc, INPUTS, type Link, links, type NodeDoc, OUTPUTS, type Point } from "../document/model"
-import { colourOf } from "./colours"
+import { colourOf, isHandle } from "./colours"
 import { HEAD, inputsShape, outputsShape, ROW, shapeOf, WIDTH } from "./shape"
 
 const SOCKET = 12
@@ -56,77 +56,101 @@ function unknownOutline(node: NodeDoc): Outline {
   return { width: WIDTH, height, handles: ports.map((port, i) => handle(port, "target", HEAD + 8 + ROW * (i + 0.5), WIDTH)) }
 }
 
+type InputTypes = Record<string, { type: TypeShape; multiline?: boolean }>
+
+/** What Python says of the graph's inputs; before it has, what the first port that each feeds is: so their card has its size from the start. */
+export function inputTypes(doc: Doc, nodes: Catalogue["nodes"], check: Check | null): InputTypes {
+  const found: InputTypes = { ...check?.inputs }
+  for (const { node, port, to, toPort } of links(doc)) {
+    const fed = node === "input" && !found[port] ? nodes[doc.nodes?.[to]?.op ?? ""]?.inputs[toPort] : undefined
+    if (fed) found[port] = fed
+  }
+  return found
+}
+
 export function outlinesOf(doc: Doc, nodes: Catalogue["nodes"], check: Check | null): Record<string, Outline> {
   const open = new Set(doc.layout?.open)
   const collapsed = new Set(doc.layout?.collapsed)
   const made: Record<string, Outline> = {}
-  const inputs = inputsShape(doc, check?.inputs ?? {})
+  const inputs = inputsShape(doc, inputTypes(doc, nodes, check))
   const starts = [...inputs.rows.map(({ name, top }) => [name, top] as const), ...inputs.folded.map((name) => [name, inputs.foot] as const)]
   made[INPUTS] = { width: inputs.width, height: inputs.height, handles: starts.map(([name, top]) => handle(name, "source", top + ROW / 2, inputs.width)) }
-  for (const [name, node] of Object.entries(doc.nodes ?? {})) made[name] = outlineOf(node, nodes, open.has(name), collapsed.has(name))
+  for (const name of inOrder(doc)) made[name] = outlineOf(doc.nodes![name]!, nodes, open.has(name), collapsed.has(name))
   const outputs = outputsShape(doc)
   made[OUTPUTS] = { ...outputs, handles: outputs.rows.map(({ name, top }) => handle(name, "target", top + ROW / 2, outputs.width)) }
   return made
 }
 
-/** Where every card is: as the document says, else as it is arranged. */
-export function placesOf(doc: Doc, sizes: Record<string, Size>): Record<string, Point> {
-  const given = doc.layout?.nodes ?? {}
-  const missing = Object.keys(sizes).filter((id) => !given[id])
-  if (!missing.length) return given
-  const all = arranged(doc, sizes)
-  if (missing.length === Object.keys(sizes).length) return all
-  return { ...Object.fromEntries(missing.map((id) => [id, all[id]!])), ...given }
+/** The nodes in the order in which they may run: what feeds a node comes before it. The keyboard walks them so. */
+export function inOrder(doc: Doc): string[] {
+  const waiting = new Map(Object.keys(doc.nodes ?? {}).map((name) => [name, 0]))
+  const after = new Map<string, string[]>()
+  for (const { node, to } of links(doc)) {
+    if (!waiting.has(node) || !waiting.has(to)) continue
+    waiting.set(to, waiting.get(to)! + 1)
+    after.set(node, [...(after.get(node) ?? []), to])
+  }
+  const order: string[] = []
+  const ready = [...waiting].flatMap(([name, count]) => (count ? [] : [name])).reverse()
+  for (let name = ready.pop(); name !== undefined; name = ready.pop()) {
+    order.push(name)
+    for (const next of (after.get(name) ?? []).reverse()) {
+      waiting.set(next, waiting.get(next)! - 1)
+      if (!waiting.get(next)) ready.push(next)
+    }
+  }
+  return order.length === waiting.size ? order : [...order, ...[...waiting.keys()].filter((name) => !order.includes(name))] // those of a loop last
 }
 
 const KINDS: Record<string, string> = { [INPUTS]: "inputs", [OUTPUTS]: "outputs" }
 
+/** before: what was shown of this document until now. A card without a place of its own stays where it was, or goes where it is arranged. */
 export function flowNodes(doc: Doc, nodes: Catalogue["nodes"], check: Check | null, before: Map<string, Node>): Node[] {
   const shapes = outlinesOf(doc, nodes, check)
-  const places = placesOf(doc, shapes)
+  const given = doc.layout?.nodes ?? {}
+  const ids = Object.keys(shapes)
+  const free = ids.filter((id) => !given[id] && !before.has(id))
+  const arrangement = free.length ? arranged(doc, shapes) : {}
   const made: Node[] = Object.entries(shapes).map(([id, { width, height, handles }]) => {
-    const [x, y] = places[id] ?? [0, 0]
     const old = before.get(id)
-    if (old && old.position.x === x && old.position.y === y && old.handles === handles) return old
-    const same = old && sameHandles(old.handles ?? [], handles) && old.position.x === x && old.position.y === y && old.height === height
+    const [x, y] = given[id] ?? (old ? [old.position.x, old.position.y] : arrangement[id]!)
+    const told = id === INPUTS ? check : null // until Python has told the inputs' types, sockets were measured on rows of the wrong heights
+    const same = old && old.position.x === x && old.position.y === y && old.height === height && sameHandles(old.handles ?? [], handles) && old.data.told === told
     if (same) return old
     return {
-      ...(old ?? {}), id, type: KINDS[id] ?? "op", position: { x, y }, width, height, initialWidth: width, initialHeight: height, handles, data: {},
+      ...(old ?? {}), id, type: KINDS[id] ?? "op", position: { x, y }, width, height, measured: { width, height }, handles, data: { handles, told },
       deletable: !(id in KINDS), ariaLabel: id in KINDS ? KINDS[id] : id, dragHandle: ".card-head",
     } as Node
   })
   for (const [name, { at, size }] of Object.entries(doc.layout?.groups ?? {})) made.unshift(box(`group:${name}`, "group", at, size, before))
   for (const [name, { at, size }] of Object.entries(doc.layout?.notes ?? {})) made.push(box(`note:${name}`, "note", at, size, before))
-  before.clear()
-  for (const node of made) before.set(node.id, node)
   return made
 }
 
-function box(id: string, type: string, at: Point, size: Point, before: Map<string, Node>): Node {
+function box(id: string, type: "group" | "note", at: Point, size: Point, before: Map<string, Node>): Node {
   const old = before.get(id)
+  const name = id.slice(id.indexOf(":") + 1)
   if (old && old.position.x === at[0] && old.position.y === at[1] && old.width === size[0] && old.height === size[1]) return old
   return {
-    ...(old ?? {}), id, type: `${type}Box`, position: { x: at[0], y: at[1] }, width: size[0], height: size[1], data: {}, zIndex: type === "group" ? -1 : 0,
-    dragHandle: ".card-head",
+    ...(old ?? {}), id, type: `${type}Box`, position: { x: at[0], y: at[1] }, width: size[0], height: size[1], measured: { width: size[0], height: size[1] }, data: {},
+    zIndex: type === "group" ? -1001 : 0, // below the wires, also when it is selected and so raised by 1000
+    ariaLabel: name, dragHandle: type === "group" ? ".group-head" : undefined,
   } as Node
 }
 
 const sameHandles = (a: NodeHandle[], b: NodeHandle[]): boolean =>
-  a.length === b.length && a.every((one, i) => one.id === b[i]!.id && one.y === b[i]!.y && one.x === b[i]!.x)
+  a === b || (a.length === b.length && a.every((one, i) => one.id === b[i]!.id && one.y === b[i]!.y && one.x === b[i]!.x))
 
 export function flowEdges(doc: Doc, nodes: Catalogue["nodes"], check: Check | null, before: Map<string, Edge>): Edge[] {
-  const made = links(doc).map((link) => {
-    const colour = colourOf(sourceType(doc, nodes, check, link))
+  return links(doc).map((link) => {
+    const type = sourceType(doc, nodes, check, link)
+    const colour = colourOf(type)
     const old = before.get(link.id)
     if (old && old.data?.colour === colour) return old
     const source = link.node === "input" ? INPUTS : link.node
-    return {
-      id: link.id, source, sourceHandle: link.port, target: link.to, targetHandle: link.toPort, type: "wire", data: { colour, link }, reconnectable: true,
-    } satisfies Edge
+    const data = { colour, link, thin: type ? isHandle(type) : false }
+    return { ...(old ?? {}), id: link.id, source, sourceHandle: link.port, target: link.to, targetHandle: link.toPort, type: "wire", data, reconnectable: true } satisfies Edge
   })
-  before.clear()
-  for (const edge of made) before.set(edge.id, edge)
-  return made
 }
 
 const sourceType = (doc: Doc, nodes: Catalogue["nodes"], check: Check | null, { node, port }: Link) =>

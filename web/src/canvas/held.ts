@@ -2,7 +2,7 @@
 import { create } from "zustand"
 import { api } from "../api/client"
 import type { NewFit } from "../api/types"
-import { useDocument } from "../document/store"
+import { asked } from "../document/asked"
 import { OUTPUTS } from "../document/model"
 
 export interface End {
@@ -15,31 +15,33 @@ interface HeldState {
   end: End | null
   type: string // in words
   fits: Map<string, string> | null // by "node.port": "" where it fits, else why not; null until it is known
+  items: Set<string> // "node.port" of lists that take it as one item
   nodes: NewFit[]
+  byKeyboard: boolean
 }
 
-const NONE: HeldState = { end: null, type: "", fits: null, nodes: [] }
+const NONE: HeldState = { end: null, type: "", fits: null, items: new Set(), nodes: [], byKeyboard: false }
 export const useHeld = create<HeldState>()(() => NONE)
-let asked: AbortController | null = null
+let asking: AbortController | null = null
 
-export async function hold(end: End): Promise<void> {
+export async function hold(end: End, byKeyboard = false): Promise<void> {
   letGo()
-  useHeld.setState({ ...NONE, end })
+  useHeld.setState({ ...NONE, end, byKeyboard })
   if (end.node === OUTPUTS) return // an output takes whatever comes
-  const { doc, name } = useDocument.getState()
-  const { signal } = (asked = new AbortController())
+  const { signal } = (asking = new AbortController())
   try {
-    const found = await api.compatible({ graph: doc as Record<string, unknown>, name, inputs: {}, ...end }, signal)
+    const found = await api.compatible({ ...asked(), ...end }, signal)
     if (signal.aborted) return
     const fits = new Map(found.ports.map((fit) => [`${fit.node}.${fit.port}`, fit.fits ? "" : (fit.why ?? "It does not fit.")]))
-    useHeld.setState({ type: found.type, fits, nodes: found.nodes })
+    const items = new Set(found.ports.flatMap((fit) => (fit.item ? [`${fit.node}.${fit.port}`] : [])))
+    useHeld.setState({ type: found.type, fits, items, nodes: found.nodes })
   } catch {
     // Without an answer nothing is ruled out; the check after the wire is drawn will tell.
   }
 }
 
 export function letGo(): void {
-  asked?.abort()
+  asking?.abort()
   useHeld.setState(NONE)
 }
 

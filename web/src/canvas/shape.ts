@@ -3,14 +3,14 @@ import type { InputPort, NodeType, OutputPort, TypeShape } from "../api/types"
 import type { Size } from "../document/layout"
 import { type Doc, INPUTS, isList, isWire, type NodeDoc, OUTPUTS } from "../document/model"
 
-export const WIDTH = 248
+export const WIDTH = 228
 export const HEAD = 34
 export const ROW = 26
 export const FIELD = 30 // a widget beside its label
 export const TEXT = 92 // room to write
 export const PICTURE = 148
 export const PADDING = 8
-export const WIDE = 288
+export const WIDE = 272
 
 export type Kind = "socket" | "check" | "field" | "text" | "picture"
 const HEIGHTS: Record<Kind, number> = { socket: ROW, check: ROW, field: FIELD, text: TEXT, picture: PICTURE }

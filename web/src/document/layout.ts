@@ -9,13 +9,13 @@ export interface Size {
 
 /** Where every card goes. sizes: of each, the cards of the graph's inputs and outputs among them. */
 export function arranged(doc: Doc, sizes: Record<string, Size>): Record<string, Point> {
-  const graph = new graphlib.Graph({ multigraph: false })
-  graph.setGraph({ rankdir: "LR", nodesep: 28, ranksep: 72, marginx: 0, marginy: 0 })
+  const graph = new graphlib.Graph({ multigraph: true })
+  graph.setGraph({ rankdir: "LR", nodesep: 26, edgesep: 9, ranksep: 54, marginx: 0, marginy: 0 })
   graph.setDefaultEdgeLabel(() => ({}))
   for (const [name, { width, height }] of Object.entries(sizes)) graph.setNode(name, { width, height })
-  for (const { node, to } of links(doc)) {
+  for (const { id, node, to } of links(doc)) {
     const from = node === "input" ? INPUTS : node
-    if (from in sizes && to in sizes) graph.setEdge(from, to)
+    if (from in sizes && to in sizes) graph.setEdge(from, to, { weight: from === INPUTS ? 1 : 3 }, id) // settings may take the longer way
   }
   arrange(graph)
   const at = (name: string): Point => {

@@ -136,7 +136,7 @@ function changed(doc: Doc, name: string, ports: Record<string, Value>): Doc {
 }
 
 /** Every wire's source through `to`; null takes the wire away. Nodes that do not change stay the same objects. */
-function rewired(doc: Doc, to: (from: string) => string | null): Doc {
+export function rewired(doc: Doc, to: (from: string) => string | null): Doc {
   const value = (one: Value): Value | undefined => {
     if (isWire(one)) {
       const from = to(one.from)
@@ -349,40 +349,4 @@ export function removeOutput(doc: Doc, name: string): Doc {
 export function renameOutput(doc: Doc, name: string, to: string): Doc {
   if (!doc.outputs?.[name] || !isName(to) || to in doc.outputs) return doc
   return { ...doc, outputs: Object.fromEntries(Object.entries(doc.outputs).map(([key, value]) => [key === name ? to : key, value])) }
-}
-
-// ── pieces that are copied ──────────────────────────────────────────────────────────────────────
-
-/** Some nodes with the wires among them, and their places: what the clipboard holds, as a document of its own. */
-export function piece(doc: Doc, names: Iterable<string>): Doc {
-  const kept = new Set(names)
-  const nodes = Object.fromEntries(Object.entries(doc.nodes ?? {}).filter(([name]) => kept.has(name)))
-  const part = rewired({ ...doc, nodes, outputs: {} }, (from) => (kept.has(split(from)[0]) ? from : null))
-  const pick = <T>(record: Record<string, T> | undefined) => record && Object.fromEntries(Object.entries(record).filter(([name]) => kept.has(name)))
-  const layout: Layout = { nodes: pick(doc.layout?.nodes) ?? {} }
-  if (doc.layout?.colours) layout.colours = pick(doc.layout.colours)
-  return { flowmm: 1, nodes: part.nodes, outputs: {}, layout }
-}
-
-/** Add a piece, its nodes renamed where their names are taken, its upper left corner at `at`. The new names come back. */
-export function insert(doc: Doc, part: Doc, at: Point): [Doc, string[]] {
-  const names = new Map<string, string>()
-  const taken: Record<string, unknown> = { ...doc.nodes }
-  for (const name of Object.keys(part.nodes ?? {})) {
-    const free = freeName(name, taken)
-    names.set(name, free)
-    taken[free] = true
-  }
-  const renamed = rewired({ ...part, outputs: {} }, (from) => {
-    const [node, port] = split(from)
-    return names.has(node) ? `${names.get(node)}.${port}` : null
-  })
-  const places = Object.entries(part.layout?.nodes ?? {}).filter(([name]) => names.has(name))
-  const corner: Point = [Math.min(...places.map(([, [x]]) => x)), Math.min(...places.map(([, [, y]]) => y))]
-  const nodes = Object.fromEntries(Object.entries(renamed.nodes ?? {}).map(([name, node]) => [names.get(name) as string, node]))
-  const moved = Object.fromEntries(places.map(([name, [x, y]]) => [names.get(name) as string, [at[0] + x - corner[0], at[1] + y - corner[1]] as Point]))
-  const colours = Object.entries(part.layout?.colours ?? {}).map(([name, colour]) => [names.get(name) as string, colour])
-  let made = place({ ...doc, nodes: { ...doc.nodes, ...nodes } }, moved)
-  if (colours.length) made = mapLayout(made, (layout) => ({ ...layout, colours: { ...layout.colours, ...Object.fromEntries(colours) } }))
-  return [made, [...names.values()]]
 }

@@ -14,6 +14,7 @@ import { openGraph } from "../document/open"
 import { edit, useDocument } from "../document/store"
 import { draftId, isOpen, recheck, startSync, useSync } from "../document/sync"
 import { Keys } from "../keys/Keys"
+import { Palette } from "../palette/Palette"
 import { SideBar } from "../panels/SideBar"
 import { Results } from "../results/Results"
 import { leave, listen, useRuns } from "../run/store"
@@ -56,7 +57,7 @@ export default function Editor({ name }: { name: string }) {
         <Conflict />
         <Keys />
         <Help />
-        {error ? <Failed error={error} again={() => setTries(tries + 1)} /> : opened ? <><main><Canvas key={opened} /></main><SideBar key={`${opened}.side`} /><Results /></> : <main className="opening" />}
+        {error ? <Failed error={error} again={() => setTries(tries + 1)} /> : opened ? <><main><Canvas key={opened} /><Palette /></main><SideBar key={`${opened}.side`} /><Results /></> : <main className="opening" />}
       </div>
     </ReactFlowProvider>
   )

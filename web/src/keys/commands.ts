@@ -12,9 +12,10 @@ export interface Command {
   section: Section
   keys?: string[] // "Mod+Shift+G", "/", "F2": the first is shown. Mod is ⌘ on a Mac, Ctrl elsewhere
   inFields?: boolean // also while somebody types in a field
+  native?: boolean // the browser makes an event of its own of these keys, which the room listens to
   hidden?: boolean // from the cheat sheet: said there together with another
   when?(): boolean
-  run(): void
+  run(): unknown
 }
 
 const useRegistry = create<{ commands: ReadonlyMap<string, Command> }>()(() => ({ commands: new Map() }))
@@ -44,7 +45,7 @@ type Press = Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "shiftKey" | "a
 export function matches(written: string, press: Press): boolean {
   const parts = written.split(/\+(?=.)/) // "Mod++" is two parts
   const key = parts.pop()!
-  const shiftCounts = key.length > 1 || /[a-z]/i.test(key)
+  const shiftCounts = key.length > 1 || /[a-z ]/i.test(key)
   return (
     press.key.toLowerCase() === key.toLowerCase() &&
     (press.ctrlKey || press.metaKey) === parts.includes("Mod") &&
@@ -59,14 +60,14 @@ export const inField = (target: EventTarget | null): boolean => target instanceo
 /** The command that a press of keys calls here and now. */
 export function called(press: Press, typing: boolean): Command | undefined {
   for (const one of useRegistry.getState().commands.values())
-    if ((!typing || one.inFields) && one.keys?.some((written) => matches(written, press)) && possible(one)) return one
+    if (!one.native && (!typing || one.inFields) && one.keys?.some((written) => matches(written, press)) && possible(one)) return one
   return undefined
 }
 
 const MAC = /Mac|iP(hone|ad)/.test(navigator.platform)
 const SIGNS: Record<string, string> = {
   Mod: MAC ? "⌘" : "Ctrl", Alt: MAC ? "⌥" : "Alt", Shift: MAC ? "⇧" : "Shift", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Enter: "↵",
-  Escape: "Esc", Delete: "Del",
+  Escape: "Esc", Delete: "Del", " ": "Space",
 }
 
 /** Keys as they are printed: `Ctrl D`, one part each. */

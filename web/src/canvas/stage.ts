@@ -1,0 +1,135 @@
+// What is on the surface now: cards and wires as React Flow has them, what is selected, where one looks. Never part of the document.
+import type { Edge, Node, ReactFlowInstance } from "@xyflow/react"
+import { create } from "zustand"
+import type { Catalogue, Check } from "../api/types"
+import type { Size } from "../document/layout"
+import type { Doc, Link, Point } from "../document/model"
+import { flowEdges, flowNodes } from "./flow"
+import { routed } from "./routes"
+import { isOwnCard } from "./shape"
+
+interface Stage {
+  nodes: Node[]
+  edges: Edge[]
+  flow: ReactFlowInstance | null
+  element: HTMLElement | null
+  over: string | null // the wire that a card is held over
+}
+
+export const useStage = create<Stage>()(() => ({ nodes: [], edges: [], flow: null, element: null, over: null }))
+const get = useStage.getState
+
+let awaited: ReadonlySet<string> | null = null // what is to be selected once it is drawn
+
+/** Show the document; what is selected stays so. */
+export function draw(doc: Doc, nodes: Catalogue["nodes"], check: Check | null): void {
+  useStage.setState((before) => {
+    let made = flowNodes(doc, nodes, check, new Map(before.nodes.map((node) => [node.id, node])))
+    if (awaited) made = withSelection(made, awaited)
+    awaited = null
+    const edges = flowEdges(doc, nodes, check, new Map(before.edges.map((edge) => [edge.id, edge])))
+    return { nodes: made, edges: withRoutes(made, edges) }
+  })
+}
+
+/** Where a wire ends on a card, on the surface. */
+export function endOf(node: Node | undefined, port: string | null | undefined, type: "source" | "target"): Point | null {
+  const handle = node?.handles?.find((one) => one.id === port && one.type === type)
+  return node && handle ? [node.position.x + handle.x + (type === "source" ? (handle.width ?? 0) : 0), node.position.y + handle.y + (handle.height ?? 0) / 2] : null
+}
+
+/** The wires with their ways around cards; one whose way is as before stays the same object. */
+function withRoutes(nodes: Node[], edges: Edge[]): Edge[] {
+  const byId = new Map(nodes.map((node) => [node.id, node]))
+  const wires = edges.flatMap(({ id, source, sourceHandle, target, targetHandle }) => {
+    const from = endOf(byId.get(source), sourceHandle, "source")
+    const to = endOf(byId.get(target), targetHandle, "target")
+    return from && to ? [{ id, from, to }] : []
+  })
+  const routes = routed(nodes.filter(({ type }) => type !== "groupBox").map(rectOf), wires)
+  const ends = new Map(wires.map(({ id, from, to }) => [id, [from, to]]))
+  return edges.map((edge) => {
+    const way = routes.get(edge.id)
+    const route = way && [ends.get(edge.id)![0]!, ...way, ends.get(edge.id)![1]!]
+    return JSON.stringify(route) === JSON.stringify(edge.data?.route) ? edge : { ...edge, data: { ...edge.data, route } }
+  })
+}
+
+const withSelection = <T extends { id: string; selected?: boolean }>(all: T[], ids: ReadonlySet<string>): T[] =>
+  all.map((one) => ((one.selected ?? false) === ids.has(one.id) ? one : { ...one, selected: ids.has(one.id) }))
+
+/** Select these and nothing else; what an edit has just added is selected once it is drawn. */
+export function select(ids: Iterable<string>, links: Iterable<string> = []): void {
+  const wanted = new Set(ids)
+  const wires = new Set(links)
+  const { nodes, edges } = get()
+  if ([...wanted].some((id) => !nodes.some((node) => node.id === id))) awaited = wanted
+  useStage.setState({ nodes: withSelection(nodes, wanted), edges: withSelection(edges, wires) })
+}
+
+export const selected = (): string[] => get().nodes.flatMap(({ id, selected }) => (selected ? [id] : []))
+export const selectedLinks = (): Link[] => get().edges.flatMap(({ selected, data }) => (selected ? [data?.link as Link] : []))
+
+/** The selected nodes of the graph: no notes, groups or cards of its own. */
+export const selectedNodes = (): string[] => selected().filter((id) => !id.includes(":"))
+/** What of the selection can be copied, moved apart, deleted. */
+export const selectedPieces = (): string[] => selected().filter((id) => !isOwnCard(id))
+
+export interface Rect extends Size {
+  x: number
+  y: number
+}
+
+export const rectOf = ({ position: { x, y }, width = 0, height = 0 }: Node): Rect => ({ x, y, width, height })
+
+export function rects(ids: Iterable<string>): Record<string, Rect> {
+  const wanted = new Set(ids)
+  return Object.fromEntries(get().nodes.flatMap((node) => (wanted.has(node.id) ? [[node.id, rectOf(node)]] : [])))
+}
+
+export function bounds(some: Iterable<Rect>): Rect {
+  const all = [...some]
+  const x = Math.min(...all.map((one) => one.x))
+  const y = Math.min(...all.map((one) => one.y))
+  return { x, y, width: Math.max(...all.map((one) => one.x + one.width)) - x, height: Math.max(...all.map((one) => one.y + one.height)) - y }
+}
+
+/** Where a point of the window is on the surface. */
+export function onSurface(x: number, y: number): Point {
+  const at = get().flow?.screenToFlowPosition({ x, y }) ?? { x: 0, y: 0 }
+  return [Math.round(at.x), Math.round(at.y)]
+}
+
+/** The middle of what is in view, in the window. */
+export function middle(): Point {
+  const box = get().element?.getBoundingClientRect()
+  return box ? [box.x + box.width / 2, box.y + box.height / 2] : [0, 0]
+}
+
+const calm = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches
+export const motion = (): { duration: number } => ({ duration: calm() ? 0 : 140 })
+
+export function fit(ids?: Iterable<string>): void {
+  const nodes = ids && [...ids].map((id) => ({ id }))
+  void get().flow?.fitView({ padding: 0.08, maxZoom: 1.1, minZoom: 0.02, nodes, ...motion() })
+}
+
+/** Bring a card into view if it is not, and give it the keyboard. */
+export function focusCard(id: string): void {
+  const { flow, element, nodes } = get()
+  const node = nodes.find((one) => one.id === id)
+  if (!flow || !element || !node) return
+  const rect = rectOf(node)
+  const { x, y, zoom } = flow.getViewport()
+  const box = element.getBoundingClientRect()
+  const seen = rect.x * zoom + x >= 0 && rect.y * zoom + y >= 0 && (rect.x + rect.width) * zoom + x <= box.width && (rect.y + Math.min(rect.height, 120)) * zoom + y <= box.height
+  const there = () => element.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(id)}"]`)?.focus({ preventScroll: true })
+  if (seen) return there()
+  void flow.setCenter(rect.x + rect.width / 2, rect.y + rect.height / 2, { zoom: Math.max(zoom, 0.6), ...motion() }).then(() => requestAnimationFrame(there))
+}
+
+/** Jump to a card: select it, bring it into view, give it the keyboard. */
+export function reveal(id: string): void {
+  select([id])
+  focusCard(id)
+}
