@@ -17,11 +17,11 @@ from ..graph.describe import Described, describe
 from ..graph.document import words
 from ..graph.problems import Problem
 from ..graph.signature import check_inputs
-from ..graph.wiring import Const, Input, Link
+from ..graph.wiring import Const, Input, Link, Many
 from ..models.patches import lora
 from ..models.source import open_source
 from ..models.weights import SourceError
-from ..sockets.types import Type, instantiate
+from ..sockets.types import ListOf, Type, instantiate
 from .refusals import Refused
 
 MOST_RECHECKS, MOST_RECHECKED = 100, 20_000  # ports whose wire is taken away to see whether the new one would fit, and nodes checked again for it
@@ -122,9 +122,25 @@ def _targets(graph: Graph, checked: Checked, type_: Type, source: Link | None) -
                     rechecks -= 1
                     free = _without(graph, i, port.name)
                     conflict = free.bindings.conflict(free.output_type(source) if source else type_, free.input_type(i, port.name))
-                if conflict:
+                item = _as_item(checked, i, port.name, type_, conflict)
+                if conflict and not item:
                     why = _why(checked, i, port, source, type_, conflict)
+                if item:
+                    yield {"node": wiring.names[i], "port": port.name, "fits": True, "item": True}
+                    continue
             yield {"node": wiring.names[i], "port": port.name, "fits": not why} | ({"why": why} if why else {})
+
+
+def _item(type_: Type | None) -> Type | None:
+    """What one item of a list is, where a port takes a list."""
+    return next((member.item for member in getattr(type_, "members", (type_,)) if isinstance(member, ListOf)), None)
+
+
+def _as_item(checked: Checked, index: int, port: str, came: Type | None, conflict: Any) -> bool:
+    """Whether a value goes into a port as one item of its list: where it does not fit as the whole, or a list is wired there already."""
+    item = _item(checked.input_type(index, port))
+    listed = isinstance(checked.wiring.wires[index].get(port), Many)
+    return item is not None and came is not None and (conflict is not None or listed) and checked.bindings.conflict(came, item) is None
 
 
 def _why(checked: Checked, i: int, port: Any, source: Link | None, type_: Type, conflict: Any) -> str:
@@ -146,10 +162,16 @@ def _sources(graph: Graph, checked: Checked, index: int, port: str) -> Iterator[
                 why = f"`{wiring.names[i]}` is below it, so the wire would close a loop"
             else:
                 conflict = free.bindings.conflict(free.output_type(link), free.input_type(index, port))
+                if _as_item(checked, index, port, checked.output_type(link), conflict):
+                    yield {"node": wiring.names[i], "port": output, "fits": True, "item": True}
+                    continue
                 why = mismatch(free, index, declared, link, conflict).message if conflict else ""
             yield {"node": wiring.names[i], "port": output, "fits": not why} | ({"why": why} if why else {})
     for name, one in graph.inputs.items():
         conflict = free.bindings.conflict(one.type, free.input_type(index, port)) if one.feeds else None
+        if one.feeds and _as_item(checked, index, port, one.type, conflict):
+            yield {"node": "input", "port": name, "fits": True, "item": True}
+            continue
         yield {"node": "input", "port": name, "fits": conflict is None} | ({"why": f"it is {one.type}, but `{port}` wants {declared.type}"} if conflict else {})
 
 
@@ -172,21 +194,27 @@ def _below(graph: Graph, index: int) -> set[int]:
 
 
 def _new_targets(checked: Checked, type_: Type) -> Iterator[dict[str, Any]]:
+    fits = checked.bindings.conflict
     for spec in packs.all_specs():
-        ports = [port.name for port in spec.inputs.values() if checked.bindings.conflict(type_, instantiate(port.type, {})) is None]
-        if ports:
-            yield _new(spec, ports)
+        types = {port.name: instantiate(port.type, {}) for port in spec.inputs.values()}
+        whole = [name for name, wanted in types.items() if fits(type_, wanted) is None]
+        items = [name for name, wanted in types.items() if name not in whole and (item := _item(wanted)) is not None and fits(type_, item) is None]
+        if whole or items:
+            yield _new(spec, whole + items, items)
 
 
 def _new_sources(checked: Checked, type_: Type) -> Iterator[dict[str, Any]]:
+    fits, item = checked.bindings.conflict, _item(type_)
     for spec in packs.all_specs():
-        ports = [output.name for output in spec.outputs.values() if checked.bindings.conflict(instantiate(output.type, {}), type_) is None]
-        if ports:
-            yield _new(spec, ports)
+        types = {output.name: instantiate(output.type, {}) for output in spec.outputs.values()}
+        whole = [name for name, came in types.items() if fits(came, type_) is None]
+        items = [name for name, came in types.items() if name not in whole and item is not None and fits(came, item) is None]
+        if whole or items:
+            yield _new(spec, whole + items, items)
 
 
-def _new(spec: NodeSpec, ports: list[str]) -> dict[str, Any]:
-    return {"op": spec.op, "version": spec.version, "title": words(spec.title), "ports": ports}
+def _new(spec: NodeSpec, ports: list[str], items: list[str]) -> dict[str, Any]:
+    return {"op": spec.op, "version": spec.version, "title": words(spec.title), "ports": ports} | ({"items": items} if items else {})
 
 
 # ── what a run would do ─────────────────────────────────────────────────────────────────────────

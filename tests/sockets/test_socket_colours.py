@@ -25,7 +25,8 @@ def rgb(colour: str) -> list[float]:
 
 
 def luminance(colour: str) -> float:
-    return sum(part * (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4) for part, one in zip((0.2126, 0.7152, 0.0722), rgb(colour), strict=True))
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in rgb(colour)]
+    return sum(part * one for part, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 @pytest.mark.parametrize("ground", GROUNDS)
