@@ -22,7 +22,7 @@ export function SideBar() {
   useEffect(() => void resume(useDocument.getState().name), [])
   useRunToSelected()
   useEffect(
-    () => register(TABS.map((name, i) => ({ id: `panel.${name}`, words: `panel_${name}` as const, section: "view", keys: [`Alt+${i + 1}`], run: () => togglePanel(name) }))),
+    () => register(TABS.map((name, i) => ({ id: `panel.${name}`, words: `panel_${name}` as const, section: "view", keys: [`Alt+${i + 1}`], inFields: true, run: () => togglePanel(name) }))),
     [],
   )
   return (

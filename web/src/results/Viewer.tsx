@@ -129,7 +129,7 @@ function Others({ shown }: { shown: Viewed }) {
   const t = useT()
   const [items, setItems] = useState<GalleryItem[]>([])
   useEffect(() => void api.gallery({ limit: 24, types: [shown.type] }).then(setItems, () => {}), [shown.type])
-  const others = items.filter(({ run, output }) => run !== shown.run || output !== shown.output)
+  const others = items.filter(({ key }, i) => key !== shown.key && items.findIndex((one) => one.key === key) === i) // the same value twice is nothing to compare
   if (!others.length) return null
   return (
     <section>

@@ -62,6 +62,10 @@ describe("a page that missed frames", () => {
     expect(now.current).toMatchObject({ state: "running", total: 6, done: 2 })
     expect(now.texts.w).toBe("so far")
   })
+  it("that has heard of the end does not take up what was told before it", () => {
+    const over = after(frame("run", { state: "done", outputs: { image } }))
+    expect(caughtUp(over, { ...run, state: "running", live })).toBe(over)
+  })
   it("has the results of what ended meanwhile", () => {
     const now = caughtUp(after(frame("running", { node: "x" })), { ...run, state: "done", outputs: { image } })
     expect(now.nodes).toEqual({})

@@ -97,7 +97,7 @@ export function ended(before: Followed, current: Current, outputs: Record<string
 /** Frames were missed: the run as the server tells it now. */
 export function caughtUp(before: Followed, run: Run): Followed {
   const { current } = before
-  if (!current || run.id !== current.id) return before
+  if (!current || run.id !== current.id || (hasEnded(current.state) && !hasEnded(run.state))) return before // what was told is later than what was asked
   const now = { ...current, state: run.state, error: run.error, seconds: run.seconds }
   if (hasEnded(run.state)) return ended(before, now, run.outputs ?? {})
   const { live } = run

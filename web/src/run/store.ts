@@ -40,7 +40,7 @@ export function leave(): void {
 export function follow(run: Run): void {
   dropPreviews()
   put({ ...followed(get(), run, performance.now()), previews: {} })
-  for (const frame of early) hear(frame)
+  for (const frame of early) if (frame.id === run.id) show(frame)
 }
 
 /** A run of the open graph was taken: it is shown at once if nothing else of it is under way, else when its turn comes. */
@@ -77,29 +77,36 @@ export async function whileSubmitting<T>(work: () => Promise<T>): Promise<T> {
 
 function hear(frame: Frame): void {
   const { current } = get()
-  if (frame.type === "preview") return showPreview(frame)
-  put(heard(get(), frame))
+  if (submitting && frame.id !== current?.id) early.push(frame)
+  show(frame)
   if (frame.type !== "run") return
   if (frame.state === "running" && frame.id && frame.id !== current?.id && isOwn(frame.id)) void takeOver(frame.id)
   if (hasEnded(frame.state)) put(({ finished }) => ({ finished: finished + 1 }))
   lookAtQueue()
 }
 
-function arrived(frame: Frame): void {
-  if (submitting && frame.id !== get().current?.id) early.push(frame)
-  hear(frame)
+/** On the nodes, if it is of the run that is shown there. */
+function show(frame: Frame): void {
+  if (frame.type === "preview") showPreview(frame)
+  else put(heard(get(), frame))
 }
 
 const isOwn = (id: string): boolean => sitting.has(id) || ownRuns().get(id) === useDocument.getState().name
 
+let next = "" // the run that is being taken over: the last one that began
+
 /** A run of this tab that waited has begun. */
 async function takeOver(id: string): Promise<void> {
-  const run = await whileSubmitting(async () => {
-    const found = await api.readRun(id).catch(() => null)
-    if (found) follow(found)
-    return found
+  if (next === id) return
+  next = id
+  await whileSubmitting(async () => {
+    const run = await api.readRun(id).catch(() => null)
+    if (next !== id) return
+    next = ""
+    if (!run) return
+    follow(run)
+    put(caughtUp(get(), run))
   })
-  if (run) put(caughtUp(get(), run))
 }
 
 function showPreview({ id, node = "", image }: Frame): void {
@@ -155,6 +162,6 @@ export async function resume(name: string): Promise<void> {
 let events: Events | null = null
 
 export function listen(): void {
-  events ??= new Events({ frame: arrived, anew: () => void anew(), connected: (connected) => put({ connected }) })
+  events ??= new Events({ frame: hear, anew: () => void anew(), connected: (connected) => put({ connected }) })
   lookAtQueue()
 }
