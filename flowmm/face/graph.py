@@ -16,7 +16,7 @@ from ..collector import without_gc
 from ..graph.check import UNSET, Checked, Untrusted, check, input_value
 from ..graph.coerce import Folder
 from ..graph.document import Document, InputDoc, NodeDoc, OutputDoc, is_name, save, words
-from ..graph.problems import GraphError, Problem
+from ..graph.problems import GraphError, Problem, listed
 from ..graph.signature import Parameter, check_inputs, missing, parameters
 from ..graph.wiring import Link, Wiring, wire
 from ..sockets.types import Var
@@ -48,6 +48,7 @@ class Graph:
         self.document = document if document is not None else Document(flowmm=1, **({"title": title} if title else {}))
         self.path = path
         self.roots, self.trusting = roots, trusting
+        self.pixels = 0  # of the pictures that its literals name, in memory as long as it is
         self._own = document is None
         self._original = original
         self._wiring: Wiring | None = None
@@ -98,8 +99,10 @@ class Graph:
     def check(self, /, **inputs: Any) -> Checked:
         """Type every wire, with these inputs where given; reads config files, never weights."""
         given = self._given(inputs)
-        checked = check(self.wiring, self.folder, given)
-        problems, _ = check_inputs(self.wiring, given, self.folder, self.inputs)
+        folder = self.folder
+        checked = self._checked(given, folder)
+        problems, _ = check_inputs(self.wiring, given, folder, self.inputs)
+        checked.pixels = folder.pixels if folder else 0
         checked.problems += self._input_problems + problems
         return checked
 
@@ -179,7 +182,7 @@ class Graph:
         """What engine.why needs to explain a node. Raises GraphError."""
         index = self.wiring.index.get(node)
         if index is None:
-            raise GraphError([Problem("no-such-node", f"there is no node `{node}` in this graph", fix=f"There are {', '.join(self.wiring.names)}.")])
+            raise GraphError([Problem("no-such-node", f"there is no node `{node}` in this graph", fix=f"There are {listed(self.wiring.names)}.")])
         return (*self._program(runtime.numeric, inputs, self.wiring.ancestors([index])), index)
 
     def _spawn(self, inputs: Mapping[str, Any], listener: Callable[[Event], None]) -> tuple[Run, threading.Thread]:
@@ -209,7 +212,7 @@ class Graph:
             found = {name: self._edge(name) if "." in name else outputs.get(name) for name in only}
             for name in found:
                 if "." not in name and name not in self.document.outputs:
-                    raise GraphError([Problem("no-such-output", f"the graph has no output `{name}`", fix=f"It has {', '.join(self.document.outputs)}.")])
+                    raise GraphError([Problem("no-such-output", f"the graph has no output `{name}`", fix=f"It has {listed(self.document.outputs)}.")])
             return {name: link for name, link in found.items() if link is not None}
         if not self.document.outputs:
             raise GraphError([Problem("no-outputs", "the graph has no outputs, so there is nothing to run for", fix="Add one to `outputs`.")])
@@ -220,7 +223,7 @@ class Graph:
         index = self.wiring.index.get(node)
         spec = self.wiring.specs[index] if index is not None else None
         if spec is None or output not in spec.outputs:
-            known = ", ".join(f"{node}.{name}" for name in spec.outputs) if spec else ", ".join(self.wiring.names)
+            known = listed([f"{node}.{name}" for name in spec.outputs] if spec else self.wiring.names)
             raise GraphError([Problem("no-such-edge", f"there is no `{edge}` in this graph", fix=f"There is {known}.")])
         return Link(index, output)
 
@@ -232,7 +235,7 @@ class Graph:
         problems, given = check_inputs(self.wiring, inputs, self.folder, self.inputs)
         sources = tuple(repr(input_value(self.wiring, name, inputs)[0]) for name in self._deciding())
         program = self._programs.get((numeric, sources))
-        checked = program.checked if program else check(self.wiring, self.folder, inputs)
+        checked = program.checked if program else self._checked(inputs, self.folder)
         found = [*self._input_problems, *problems, *checked.errors(needed), *missing(self.inputs, self.wiring, needed, inputs)]
         if found:
             raise GraphError(found)
@@ -241,6 +244,11 @@ class Graph:
                 self._programs.pop(next(iter(self._programs)))
             program = self._programs[numeric, sources] = Program(checked, numeric)
         return program, given
+
+    def _checked(self, given: Mapping[str, Any], folder: Folder | None) -> Checked:
+        checked = check(self.wiring, folder, given)
+        self.pixels = max(self.pixels, checked.pixels)
+        return checked
 
     def _given(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         return inputs if self.trusting else Untrusted(inputs)

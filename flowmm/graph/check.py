@@ -10,9 +10,9 @@ from ..catalog import NodeSpec, Port
 from ..sockets import NotAccepted
 from ..sockets.types import ListOf, Type, Var, instantiate, of_literal
 from ..sockets.unify import Bindings, Conflict
-from .coerce import Folder, coerce
+from .coerce import LEAST_PIXELS, Folder, coerce
 from .problems import Problem, brief
-from .wiring import Const, Input, Link, Many, Wire, Wiring
+from .wiring import SCALARS, Const, Input, Link, Many, Wire, Wiring
 
 SPACES = {"V": "vocabulary", "E": "encoder space", "C": "conditioning", "S": "latent space", "X": "extra channels",
           "P": "prediction kind", "K": "codebook"}  # fmt: skip
@@ -31,7 +31,7 @@ UNSET = Unset()
 @dataclass(slots=True)
 class Checked:
     """inputs, outputs: the types of nodes that have type variables, by index (others: see the spec).
-    consts: literals as their ports want them."""
+    consts: literals as their ports want them. pixels: of the pictures that were opened in its folder."""
 
     wiring: Wiring
     problems: list[Problem] = field(default_factory=list)
@@ -39,6 +39,12 @@ class Checked:
     inputs: dict[int, dict[str, Type]] = field(default_factory=dict)
     outputs: dict[int, dict[str, Type]] = field(default_factory=dict)
     consts: list[dict[str, Any]] = field(default_factory=list)
+    pixels: int = 0
+
+    @property
+    def cost(self) -> int:
+        """About what it takes to check the graph again, in nodes; a small picture that must be opened takes as long as one."""
+        return 1 + len(self.wiring.names) + self.pixels // LEAST_PIXELS
 
     def errors(self, nodes: Iterable[int] | None = None) -> list[Problem]:
         """The errors, of some nodes only if asked; those of the document itself always count."""
@@ -65,6 +71,7 @@ def check(wiring: Wiring, folder: Folder | None = None, given: Mapping[str, Any]
     checked = Checked(wiring, list(wiring.problems))
     given = given or {}
     fits: dict[tuple[int, int], Conflict | None] = {}
+    told: dict[tuple, Mapping[str, Type]] = {}
     checked.consts = [{} for _ in wiring.names]
     for i in wiring.order:
         spec = wiring.specs[i]
@@ -99,8 +106,9 @@ def check(wiring: Wiring, folder: Folder | None = None, given: Mapping[str, Any]
             else:
                 _check_wire(checked, i, port, wire, folder, given)
         if spec.spaces is not None:
-            _read_spaces(checked, i, spec, given, folder)
+            _read_spaces(checked, i, spec, plain_values(checked, i, given, folder), told)
     _warn(checked)
+    checked.pixels = folder.pixels if folder else 0
     return checked
 
 
@@ -230,11 +238,10 @@ def mismatch(checked: Checked, i: int, port: Port, link: Link, conflict: Conflic
     return Problem("type-mismatch", message, names[i], port.name, got, expected, fix)
 
 
-def _read_spaces(checked: Checked, i: int, spec: NodeSpec, given: Mapping[str, Any], folder: Folder | None) -> None:
-    """Ask a node's rule what its config files or the inputs left open say, and bind its variables to it."""
-    values = plain_values(checked, i, given, folder)
+def _read_spaces(checked: Checked, i: int, spec: NodeSpec, values: dict[str, Any], told: dict[tuple, Mapping[str, Type]]) -> None:
+    """Ask a node's rule what its config files or the inputs left open say, and bind its variables to it. told: what rules said so far."""
     try:
-        spaces = spec.spaces(values)
+        spaces = _told(spec, values, told)
     except Exception as error:  # a pack's rule must not take the check down
         checked.problems.append(Problem("unreadable-source", f"its spaces could not be read: {error}", checked.wiring.names[i], level="unknown"))
         return
@@ -249,6 +256,16 @@ def _read_spaces(checked: Checked, i: int, spec: NodeSpec, given: Mapping[str, A
         elif label in SPACES and spec.makes_handles and checked.bindings.find(variable) is variable:  # else another node is to say it
             message = f"{variable.label} is not known before the model is here"
             checked.problems.append(Problem("unknown-space", message, checked.wiring.names[i], level="unknown"))
+
+
+def _told(spec: NodeSpec, values: dict[str, Any], told: dict[tuple, Mapping[str, Type]]) -> Mapping[str, Type]:
+    """What a node's rule says; a thousand loaders of one source read its files once."""
+    if any(type(value) not in SCALARS for value in values.values()):
+        return spec.spaces(values)
+    asked = spec.op, *((name, type(value), value) for name, value in values.items())
+    if asked not in told:
+        told[asked] = spec.spaces(values)
+    return told[asked]
 
 
 def _unfit(checked: Checked, i: int, label: str, conflict: Conflict) -> Problem:

@@ -10,16 +10,24 @@ from typing import Any
 
 from ..catalog import Port
 from ..sockets import Image, NotAccepted, Value
+from ..sockets.images import open_picture
 from ..sockets.types import Choice, ListOf, Plain, Socket, Type, Union, Var
 from .problems import brief
 
+MOST_PIXELS = 2**28  # of all pictures that a graph names itself: they are in memory at once, and a short text can name one a million times
+LEAST_PIXELS = 2**14  # that any picture counts for: a tiny one takes its time as well
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Folder:
-    """Where relative paths of a graph file resolve: in base, else where there is such a file in one of the roots. Nothing outside these is reached."""
+    """Where relative paths of a graph file resolve: in base, else where there is such a file in one of the roots. Nothing outside these is reached.
+
+    pixels: of the pictures that were opened here.
+    """
 
     base: Path
     roots: tuple[Path, ...] = ()
+    pixels: int = 0
 
     def resolve(self, text: str) -> Path:
         if "\x00" in text:
@@ -32,6 +40,15 @@ class Folder:
         if found is None:
             raise NotAccepted(f"`{text}` lies outside the graph's folder; give the path as an input of the run instead")
         return found
+
+    def picture(self, text: str) -> Any:
+        """The PIL picture at a path. Raises NotAccepted, also once all that were opened here have too many pixels together."""
+        path = self.resolve(text)
+        if self.pixels >= MOST_PIXELS:
+            raise NotAccepted(f"the pictures of one graph may have {MOST_PIXELS:,} pixels together; image.folder and image.load open more, one by one")
+        opened = open_picture(path)
+        self.pixels += max(opened.width * opened.height, LEAST_PIXELS)
+        return opened
 
     def _find(self, text: str) -> Path | None:
         """The first such file that is there, else where it would be; None: outside."""
@@ -90,7 +107,7 @@ def _convert(value: Any, type_: Type, folder: Folder | None) -> Any:
                 return value
             raise NotAccepted(f"a {type(value).__name__} is no {type_.cls.__name__}")
         if issubclass(type_.cls, Image):
-            value = _paths(value, folder)
+            value = _pictures(value, folder)
         return type_.cls.accept(value)
     if isinstance(type_, ListOf):
         if not isinstance(value, (list, tuple)):
@@ -136,13 +153,13 @@ def _plain(value: Any, cls: type, folder: Folder | None) -> Any:
     raise NotAccepted(f"{names[cls]} is wanted, not {brief(value)}")
 
 
-def _paths(value: Any, folder: Folder | None) -> Any:
+def _pictures(value: Any, folder: Folder | None) -> Any:
     """Strings given for pictures are paths."""
     if isinstance(value, (list, tuple)):
-        return [_paths(item, folder) for item in value]
+        return [_pictures(item, folder) for item in value]
     if not isinstance(value, (str, os.PathLike)):
         return value
     text = os.fspath(value)
     if "\x00" in text:
         raise NotAccepted("a path cannot hold a null byte")
-    return folder.resolve(text) if folder else Path(text).expanduser()
+    return folder.picture(text) if folder else Path(text).expanduser()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,8 +119,8 @@ def _memory(checked: Checked, described: Described) -> None:
         sizes[i] = size
         alive += size
         worst = max(worst, alive)
-        for producer in {link.producer for _, link in wiring.links(i)}:
-            readers[producer] -= sum(link.producer == producer for _, link in wiring.links(i))
+        for producer, times in Counter(link.producer for _, link in wiring.links(i)).items():
+            readers[producer] -= times
             if readers[producer] <= 0 and producer not in kept:
                 alive -= sizes.get(producer, 0)
     described.peak = described.weights + worst

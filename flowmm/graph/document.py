@@ -10,11 +10,13 @@ import keyword
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 
 from ..collector import without_gc
 from ..files import write_whole
@@ -23,6 +25,9 @@ from .problems import Problem, Unreadable, shorten
 FORMAT = 1
 DEEPEST = 64
 LONGEST_STRING = 2**20
+LONGEST_NAME = 1_000
+MOST_TAGS, MOST_LANGUAGES = 1_000, 200
+MOST_REASONS, AT_ONCE = 100, 64  # why a document is not of the format: told of it, and items between two looks whether there are enough
 LARGEST_FILE = 2**28
 
 _REFERENCE = {"type": "object", "properties": {"from": {"type": "string", "pattern": r"^[^.]+\.[^.]+$"}},
@@ -37,7 +42,15 @@ _VALUE = {
     ],
 }
 Inputs = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": _VALUE})]
-Words = str | dict[str, str]
+
+
+def _few(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > MOST_LANGUAGES:
+        raise ValueError(f"at most {MOST_LANGUAGES} languages are allowed")
+    return value
+
+
+Words = Annotated[str | dict[str, str], BeforeValidator(_few)]
 
 
 class NodeDoc(BaseModel):
@@ -78,7 +91,7 @@ class Document(BaseModel):
     flowmm: Literal[1] = FORMAT
     title: Words = ""
     about: Words = ""
-    tags: list[str] = Field(default_factory=list)
+    tags: Annotated[list[str], Field(max_length=MOST_TAGS)] = Field(default_factory=list)
     inputs: dict[str, InputDoc] = Field(default_factory=dict)
     nodes: dict[str, NodeDoc] = Field(default_factory=dict)
     outputs: dict[str, OutputDoc] = Field(default_factory=dict)
@@ -109,13 +122,34 @@ def of(raw: Any, name: str = "the graph") -> Document:
             raise _unreadable("not-a-graph", f"{name} is JSON, but no flowmm graph{_guess(raw)}", 'A graph starts with {"flowmm": 1, …}.')
         if type(raw["flowmm"]) is not int or raw["flowmm"] != FORMAT:
             raise _unreadable("format", f"{name} is of format {raw['flowmm']!r}; this flowmm reads format {FORMAT}", "Update flowmm to open it.")
-        try:
-            document = Document.model_validate(raw)
-        except ValidationError as error:
-            raise Unreadable(_from_pydantic(error, name)) from None
+        document = _validated(raw, name)
         problems = [*_names(document), *_bounds(document)]
     if problems:
         raise Unreadable(problems)
+    return document
+
+
+_PARTS = {part: TypeAdapter(dict[str, kind]) for part, kind in (("inputs", InputDoc), ("nodes", NodeDoc), ("outputs", OutputDoc))}
+
+
+def _validated(raw: dict[str, Any], name: str) -> Document:
+    """Raises Unreadable. In pieces, as pydantic keeps a kilobyte for each of a million reasons before it tells the first."""
+    made, problems = dict(raw), []
+    for part, adapter in _PARTS.items():
+        if not isinstance(raw.get(part), dict):
+            continue
+        made[part], items = {}, iter(raw[part].items())
+        while len(problems) < MOST_REASONS and (piece := dict(islice(items, AT_ONCE))):
+            try:
+                made[part] |= adapter.validate_python(piece)
+            except ValidationError as error:
+                problems += _from_pydantic(error, name, part)
+    try:
+        document = Document.model_validate(made)
+    except ValidationError as error:
+        problems += _from_pydantic(error, name)
+    if problems:
+        raise Unreadable(problems[:MOST_REASONS])
     return document
 
 
@@ -134,7 +168,7 @@ def load(path: str | os.PathLike) -> tuple[Document, bytes]:
 
 def dump(document: Document) -> str:
     """Canonical text: one node a line, keys in the format's order, idempotent."""
-    raw = document.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    raw = document.model_dump(by_alias=True, exclude_unset=True)
     raw.setdefault("flowmm", FORMAT)
     order = [name for name in Document.model_fields if name in raw] + [name for name in raw if name not in Document.model_fields]
     lines = []
@@ -178,8 +212,7 @@ def parse(text: str | bytes, name: str) -> Any:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(items)
         if len(made) != len(items):
-            keys = [key for key, _ in items]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            twice = Counter(key for key, _ in items).most_common(1)[0][0]
             raise _unreadable("duplicate-key", f"{name} has the key {shorten(repr(twice))} twice in one object", "Rename or remove one.")
         return made
 
@@ -203,8 +236,8 @@ def _names(document: Document) -> list[Problem]:
     problems = []
     for kind, names in (("node", document.nodes), ("input", document.inputs), ("output", document.outputs)):
         for name in names:
-            if not is_name(name) or (kind == "node" and name == "input"):
-                why = "is reserved" if name == "input" else "is no Python identifier"
+            if not is_name(name) or len(name) > LONGEST_NAME or (kind == "node" and name == "input"):
+                why = "is reserved" if name == "input" else "is no Python identifier" if len(name) <= LONGEST_NAME else "is too long"
                 problems.append(Problem("bad-name", f"the {kind} name {shorten(repr(name))} {why}", fix="Rename it."))
     return problems
 
@@ -248,10 +281,10 @@ def measure(value: Any) -> list[tuple[str, str, str]]:
     return found
 
 
-def _from_pydantic(error: ValidationError, name: str) -> list[Problem]:
+def _from_pydantic(error: ValidationError, name: str, *within: str) -> list[Problem]:
     problems = []
-    for detail in error.errors(include_url=False, include_context=False)[:100]:
-        path = [str(part) for part in detail["loc"]]
+    for detail in error.errors(include_url=False, include_context=False)[:MOST_REASONS]:
+        path = [*within, *map(str, detail["loc"])]
         node = path[1] if path and path[0] == "nodes" and len(path) > 1 else ""
         where = " → ".join(path[2:] if node else path)
         text = detail["msg"][0].lower() + detail["msg"][1:]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from itertools import islice
 from typing import Any
+
+LISTED, COMPARED = 20, 1_000  # names that a sentence tells, and names that are looked through for the one that was meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,10 @@ class GraphError(ValueError):
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = list(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
 
 
 class Unreadable(GraphError):
@@ -56,6 +63,18 @@ def brief(value: Any) -> str:
 def shorten(text: str) -> str:
     """The first of a text, 60 characters at most."""
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+def listed(names: Collection[str]) -> str:
+    """Names as a sentence tells them: the first, and how many more there are."""
+    shown = ", ".join(map(shorten, islice(names, LISTED)))
+    return f"{shown} and {len(names) - LISTED:,} more" if len(names) > LISTED else shown or "none"
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """The name that was probably meant, or ""."""
+    found = get_close_matches(name, islice(names, COMPARED), 1) if len(name) <= 200 else []
+    return found[0] if found else ""
 
 
 def sentence(error: Exception) -> str:

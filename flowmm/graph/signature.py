@@ -12,7 +12,7 @@ from ..sockets.types import Type, Var, assignable, has_variables
 from .check import UNSET, input_value
 from .coerce import Folder, coerce
 from .document import words
-from .problems import Problem, brief
+from .problems import Problem, brief, listed
 from .wiring import Input, Many, Wiring, leaf_ports
 
 
@@ -85,16 +85,20 @@ def check_inputs(
     problems: list[Problem] = []
     for name in given:
         if name not in found:
-            problems.append(Problem("no-such-input", f"the graph has no input `{name}`", fix=f"Its inputs are {', '.join(found) or 'none'}."))
+            problems.append(Problem("no-such-input", f"the graph has no input `{name}`", fix=f"Its inputs are {listed(found)}."))
     values: dict[Input, Any] = {}
     for name, parameter in found.items():
         value, trusted = input_value(wiring, name, given)
         if value is UNSET:
             continue
+        made: dict[tuple, Any] = {}  # by kind of port: a picture is opened once, not for each node that it feeds
         for i, port, wire in parameter.feeds:
+            kind = id(port.type), port.source, id(port.between)
             try:
-                bounded = replace(port, between=parameter.port.between or port.between)
-                values[wire] = coerce(value, bounded, None if trusted else folder)
+                if kind not in made:
+                    bounded = replace(port, between=parameter.port.between or port.between)
+                    made[kind] = coerce(value, bounded, None if trusted else folder)
+                values[wire] = made[kind]
             except NotAccepted as error:
                 where = f"{wiring.names[i]}.{port.name}"
                 problems.append(Problem("bad-input", f"the input `{name}` (for `{where}`): {error}", got=brief(value),

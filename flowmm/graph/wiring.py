@@ -5,17 +5,18 @@ Nothing here knows values or types; everything that can be wrong with names, lin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from ..catalog import NodeSpec, Port, UnknownOp, find
 from ..sockets.types import ListOf
 from .document import Document, NodeDoc
-from .problems import Problem
+from .problems import Problem, closest, listed
 
 _NOBODY: list[int] = []
 SCALARS = (str, int, float, bool, type(None))
+MOST_GUESSED = 20  # mistakes of one graph for which it is guessed what was meant
 
 
 class Const:
@@ -126,15 +127,17 @@ def wire(document: Document) -> Wiring:
     wiring = Wiring(document)
     wiring.names = list(document.nodes)
     wiring.index = {name: i for i, name in enumerate(wiring.names)}
-    found: dict[tuple[str, int], NodeSpec | None] = {}
+    found: dict[str, NodeSpec | str] = {}
     for i, node in enumerate(document.nodes.values()):
-        spec = found.get(node.op)
-        if spec is None:
+        if node.op not in found:
             try:
-                spec = found[node.op] = find(node.op)
+                found[node.op] = find(node.op)
             except UnknownOp as error:
-                wiring.unknown[i] = str(error)
-        wiring.specs.append(spec)
+                found[node.op] = str(error)
+        spec = found[node.op]
+        if isinstance(spec, str):
+            wiring.unknown[i] = spec
+        wiring.specs.append(None if isinstance(spec, str) else spec)
     for i, node in enumerate(document.nodes.values()):
         wiring.wires.append(_node_wires(wiring, i, node))
     for name, output in document.outputs.items():
@@ -152,8 +155,8 @@ def _node_wires(wiring: Wiring, index: int, node: NodeDoc) -> dict[str, Wire]:
     wires: dict[str, Wire] = {}
     for port, value in node.inputs.items():
         if spec is not None and port not in spec.inputs:
-            close = get_close_matches(port, spec.inputs, 1)
-            fix = f"Did you mean `{close[0]}`?" if close else f"Its inputs are {', '.join(spec.inputs) or 'none'}."
+            close = _guess(wiring, port, spec.inputs)
+            fix = f"Did you mean `{close}`?" if close else f"Its inputs are {listed(spec.inputs)}."
             wiring.problems.append(Problem("no-such-port", f"`{spec.op}` has no input `{port}`", name, port, fix=fix))
             continue
         wire = _value(wiring, name, port, value)
@@ -189,21 +192,26 @@ def _reference(wiring: Wiring, node: str, port: str, text: str) -> Link | Input 
         spec = wiring.specs[producer]
         if spec is None or output in spec.outputs:
             return Link(producer, output)
-        close = get_close_matches(output, spec.outputs, 1)
-        fix = f"Did you mean `{source}.{close[0]}`?" if close else f"Its outputs are {', '.join(spec.outputs)}."
+        close = _guess(wiring, output, spec.outputs)
+        fix = f"Did you mean `{source}.{close}`?" if close else f"Its outputs are {listed(spec.outputs)}."
         problem = Problem("no-such-output", f"`{source}` has no output `{output}`", node, port, got=text, fix=fix)
     elif source == "input":
         if output in wiring.document.inputs:
             return Input(output)
-        close = get_close_matches(output, wiring.document.inputs, 1)
-        fix = f"Did you mean `input.{close[0]}`?" if close else "Add it to `inputs`."
+        close = _guess(wiring, output, wiring.document.inputs)
+        fix = f"Did you mean `input.{close}`?" if close else "Add it to `inputs`."
         problem = Problem("no-such-input", f"the graph has no input `{output}`", node, port, got=text, fix=fix)
     else:
-        close = get_close_matches(source, wiring.index, 1)
-        fix = f"Did you mean `{close[0]}.{output}`?" if close else "Wire it to a node that exists, or remove it."
+        close = _guess(wiring, source, wiring.index)
+        fix = f"Did you mean `{close}.{output}`?" if close else "Wire it to a node that exists, or remove it."
         problem = Problem("dangling", f"it is wired to `{text}`, but there is no node `{source}`", node, port, got=text, fix=fix)
     wiring.problems.append(problem)
     return None
+
+
+def _guess(wiring: Wiring, name: str, names: Iterable[str]) -> str:
+    """What was probably meant, or ""; a graph in which everything is wrong is not worth the time."""
+    return closest(name, names) if len(wiring.problems) < MOST_GUESSED else ""
 
 
 def _sort(wiring: Wiring) -> None:

@@ -15,7 +15,7 @@ from ..face.tables import edges
 from ..graph.check import UNSET, Checked, input_value, mismatch
 from ..graph.describe import Described, describe
 from ..graph.document import words
-from ..graph.problems import Problem
+from ..graph.problems import Problem, listed
 from ..graph.signature import check_inputs
 from ..graph.wiring import Const, Input, Link, Many
 from ..models.patches import lora
@@ -24,14 +24,15 @@ from ..models.weights import SourceError
 from ..sockets.types import ListOf, Type, instantiate
 from .refusals import Refused
 
-MOST_RECHECKS, MOST_RECHECKED = 100, 20_000  # ports whose wire is taken away to see whether the new one would fit, and nodes checked again for it
+MOST_PROBLEMS = 1_000  # of a graph that are told at once
+MOST_RECHECKS, MOST_COST = 100, 20_000  # ports whose wire is taken away to see whether the new one would fit, and what that may cost in all
 
 
 def check(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Problems, typed edges with predicted shapes, the graph's inputs and outputs with their types, predicted memory in bytes."""
     checked, described = _typed(graph, inputs)
     return {
-        "problems": [problem.as_json() for problem in checked.problems + described.problems], "edges": edges(checked, described),
+        "problems": [problem.as_json() for problem in (checked.problems + described.problems)[:MOST_PROBLEMS]], "edges": edges(checked, described),
         "inputs": {name: parameter(one) for name, one in graph.inputs.items()}, "outputs": outputs(graph, checked), "memory": _memory(described),
     }  # fmt: skip
 
@@ -82,26 +83,26 @@ def compatible(graph: Graph, node: str, port: str, side: str) -> dict[str, Any]:
     index = _index(graph, node)
     spec = graph.wiring.specs[index]
     if spec is None or port not in spec.inputs:
-        raise Refused(422, "no-such-port", f"the node `{node}` has no input `{port}`", f"Its inputs are {', '.join(spec.inputs) if spec else 'not known'}.")
+        raise Refused(422, "no-such-port", f"the node `{node}` has no input `{port}`", f"Its inputs are {listed(spec.inputs) if spec else 'not known'}.")
     type_ = checked.input_type(index, port)
     return {"type": str(type_), "ports": list(_sources(graph, checked, index, port)), "nodes": list(_new_sources(checked, type_))}
 
 
 def _index(graph: Graph, node: str) -> int:
     if node not in graph.wiring.index:
-        raise Refused(422, "no-such-node", f"there is no node `{node}` in this graph", f"There are {', '.join(graph.wiring.names[:20]) or 'none'}.")
+        raise Refused(422, "no-such-node", f"there is no node `{node}` in this graph", f"There are {listed(graph.wiring.names)}.")
     return graph.wiring.index[node]
 
 
 def _source(graph: Graph, checked: Checked, node: str, port: str) -> tuple[Type, Link | None]:
     if node == "input":
         if port not in graph.inputs:
-            raise Refused(422, "no-such-input", f"the graph has no input `{port}`", f"It has {', '.join(graph.inputs) or 'none'}.")
+            raise Refused(422, "no-such-input", f"the graph has no input `{port}`", f"It has {listed(graph.inputs)}.")
         return graph.inputs[port].type, None
     index = _index(graph, node)
     spec = graph.wiring.specs[index]
     if spec is None or port not in spec.outputs:
-        raise Refused(422, "no-such-output", f"the node `{node}` has no output `{port}`", f"Its outputs are {', '.join(spec.outputs) if spec else 'not known'}.")
+        raise Refused(422, "no-such-output", f"the node `{node}` has no output `{port}`", f"Its outputs are {listed(spec.outputs) if spec else 'not known'}.")
     link = Link(index, port)
     return checked.output_type(link), link
 
@@ -110,7 +111,7 @@ def _targets(graph: Graph, checked: Checked, type_: Type, source: Link | None) -
     """Every input port of the graph's nodes: does this output fit, and why not."""
     wiring = graph.wiring
     above = wiring.ancestors([source.producer]) if source else set()
-    rechecks = min(MOST_RECHECKS, MOST_RECHECKED // max(len(wiring.names), 1))
+    rechecks = min(MOST_RECHECKS, MOST_COST // checked.cost)
     for i, spec in enumerate(wiring.specs):
         for port in spec.inputs.values() if spec else ():
             why = ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..face.graph import Graph
-from ..graph.problems import Problem
+from ..graph.problems import Problem, listed
 from ..graph.wiring import Const, Input
 from ..models import shelf
 from .asking import _here as here
@@ -39,7 +39,7 @@ def _now(graph: Graph, node: str, port: str, inputs: Mapping[str, Any]) -> tuple
     wiring = graph.wiring
     if node == "input":
         if port not in graph.inputs:
-            raise Refused(422, "no-such-input", f"the graph has no input `{port}`", f"It has {', '.join(graph.inputs) or 'none'}.")
+            raise Refused(422, "no-such-input", f"the graph has no input `{port}`", f"It has {listed(graph.inputs)}.")
         parameter = graph.inputs[port]
         return inputs.get(port, parameter.default), {wiring.names[i] for i, _, _ in parameter.feeds}
     spec = wiring.specs[wiring.index[node]] if node in wiring.index else None

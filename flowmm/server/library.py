@@ -12,7 +12,7 @@ from typing import Any
 from ..face.graph import Graph
 from ..graph.document import dump, of, read
 from ..graph.problems import GraphError, Problem
-from ..sockets import Mask
+from ..sockets import Image, Mask
 from ..sockets.types import ListOf, Socket, Type, Union
 from .refusals import Refused
 from .results import Results
@@ -21,6 +21,8 @@ from .settings import Settings
 from .uploads import Uploads
 
 KEPT = 64  # opened graphs, each with its checked programs
+KEPT_BYTES = 256 << 20  # that they take in memory, all together
+TIMES = 24  # an opened graph of 20,000 nodes takes so many times the bytes of its text
 
 
 class Library:
@@ -28,7 +30,7 @@ class Library:
 
     def __init__(self, settings: Settings, saved: SavedGraphs, uploads: Uploads, results: Results):
         self.settings, self.saved, self.uploads, self.results = settings, saved, uploads, results
-        self._opened: OrderedDict[tuple[str, str], Graph] = OrderedDict()
+        self._opened: OrderedDict[tuple[str, str], tuple[Graph, int]] = OrderedDict()  # with the bytes of its text
         self._lock = threading.Lock()
 
     def open(self, asked: str | Mapping[str, Any], name: str = "") -> tuple[Graph, bytes]:
@@ -49,13 +51,13 @@ class Library:
             found = self._opened.get(key)
             if found is not None:
                 self._opened.move_to_end(key)
-                return found
+                return found[0]
         document = read(data)
         self._bounded(len(document.nodes))
         graph = Graph(document, path=self._path(name), original=data, roots=(self.saved.shipped, *self.settings.roots), trusting=False)
         with self._lock:
-            self._opened[key] = graph
-            while len(self._opened) > KEPT:
+            self._opened[key] = graph, len(data)
+            while len(self._opened) > KEPT or sum(TIMES * size + 3 * graph.pixels for graph, size in self._opened.values()) > KEPT_BYTES:
                 self._opened.popitem(last=False)
         return graph
 
@@ -70,26 +72,51 @@ class Library:
 
     def inputs(self, graph: Graph, asked: Mapping[str, Any]) -> dict[str, Any]:
         """A run's inputs as the graph takes them: {"upload": id} and {"value": key} become what they name. Raises Refused."""
-        given = {}
+        reader, given = _Reader(self), {}
         for name, value in asked.items():
             parameter = graph.inputs.get(name)
-            given[name] = self._input(name, value, parameter.type if parameter else None)
+            given[name] = reader.read(name, value, parameter.type if parameter else None)
         return given
 
-    def _input(self, name: str, value: Any, type_: Type | None) -> Any:
+
+class _Reader:
+    """The inputs of one request: what they name is opened once, and has so many pixels together at most, each time it is named."""
+
+    def __init__(self, library: Library):
+        self.uploads, self.results, self.pixels = library.uploads, library.results, library.settings.limits.pixels
+        self._opened: dict[tuple[str, str], Any] = {}
+
+    def read(self, name: str, value: Any, type_: Type | None) -> Any:
         if isinstance(value, list):
-            return [self._input(name, item, type_) for item in value]
+            return [self.read(name, item, type_) for item in value]
         if not isinstance(value, dict):
             return value
         kind, named = next(iter(value.items())) if len(value) == 1 else ("", None)
-        if kind == "upload" and isinstance(named, str):
-            return self.uploads.mask(named) if _wants_mask(type_) else self.uploads.open(named)
-        if kind == "value" and isinstance(named, str):
+        if kind not in ("upload", "value") or not isinstance(named, str):
+            fix = 'Write a plain value, {"upload": id} or {"value": key}.'
+            raise Refused(422, "bad-input", f"the input `{name}` is an object, which no input takes", fix)
+        kind = "mask" if kind == "upload" and _wants_mask(type_) else kind
+        if (kind, named) not in self._opened:
+            self._opened[kind, named] = self._open(name, kind, named)
+        self.pixels -= _pixels(self._opened[kind, named])
+        if self.pixels < 0:
+            raise Refused(413, "too-many-pixels", f"the pictures given here have too many pixels together, with `{name}`", "Give fewer, or smaller ones.")
+        return self._opened[kind, named]
+
+    def _open(self, name: str, kind: str, named: str) -> Any:
+        if kind == "value":
             try:
                 return self.results.get(named)
             except KeyError:
-                raise Refused(404, "no-such-value", f"the input `{name}` names the value `{named[:60]}`, which is not here", "Run what made it again.") from None
-        raise Refused(422, "bad-input", f"the input `{name}` is an object, which no input takes", 'Write a plain value, {"upload": id} or {"value": key}.')
+                message = f"the input `{name}` names the value `{named[:60]}`, which is not here"
+                raise Refused(404, "no-such-value", message, "Run what made it again.") from None
+        return self.uploads.mask(named) if kind == "mask" else self.uploads.open(named)
+
+
+def _pixels(value: Any) -> int:
+    if isinstance(value, list):
+        return sum(map(_pixels, value))
+    return len(value) * value.height * value.width if isinstance(value, Image) else 0
 
 
 def _wants_mask(type_: Type | None) -> bool:

@@ -12,6 +12,7 @@ from ..face.graph import Graph
 from ..graph.check import UNSET, Checked, input_value
 from ..graph.problems import Problem
 from ..graph.wiring import Const, Input, Link, leaf_ports
+from ..models import shelf
 from ..sockets.types import Choice, Plain, Type, Union, Var, instantiate
 from .asking import _below as below
 from .fitting import fitting
@@ -19,7 +20,7 @@ from .fitting import fitting
 MOST_MENDED = 12  # problems of a graph that are looked into
 MOST_TRIED = 12  # node types that are tried between two ports, each by typing the graph with it
 MOST_OFFERED = 3  # of one kind for one problem
-LARGEST = 2_000  # nodes: larger graphs are not typed again for this
+MOST_COST = 20_000  # of typing the graph again for all of them; larger graphs are not
 Repair = dict[str, Any]
 
 
@@ -28,6 +29,12 @@ class _Asked:
     graph: Graph
     inputs: Mapping[str, Any]
     checked: Checked
+    left: int = MOST_COST
+
+    def affordable(self, times: int = 1) -> bool:
+        """Whether the graph may be typed so many times more."""
+        self.left -= times * self.checked.cost
+        return self.left >= 0
 
     def errors(self, graph: Graph) -> int:
         return sum(problem.level == "error" for problem in graph.check(**self.inputs).problems)
@@ -55,7 +62,7 @@ def _insert(asked: _Asked, problem: Problem) -> Iterator[Repair]:
     """Node types that make what is wanted of what came; each is tried in the graph itself, its other inputs wired to what fits there."""
     index = asked.checked.wiring.index.get(problem.node)
     spec = asked.checked.wiring.specs[index] if index is not None else None
-    if spec is None or problem.port not in spec.inputs or len(asked.checked.wiring.names) > LARGEST:
+    if spec is None or problem.port not in spec.inputs or not asked.affordable():
         return
     wire = asked.checked.wiring.wires[index].get(problem.port)
     before = asked.errors(asked.graph)
@@ -64,6 +71,8 @@ def _insert(asked: _Asked, problem: Problem) -> Iterator[Repair]:
             continue
         offered = 0
         for repair in _between(asked.checked, index, problem.port, link, wanted.type):
+            if not asked.affordable():
+                return
             if asked.errors(_inserted(asked.graph, repair)) < before:
                 yield repair
                 offered += 1
@@ -227,11 +236,11 @@ def _model(asked: _Asked, problem: Problem) -> Iterator[Repair]:
     wiring = asked.checked.wiring
     index = wiring.index.get(problem.node)
     spec = wiring.specs[index] if index is not None else None
-    if spec is None or len(wiring.names) > LARGEST:
+    if spec is None:
         return
     for port in spec.inputs.values():
         wire = wiring.wires[index].get(port.name)
-        if port.source and type(wire) in (Input, Const):
+        if port.source and type(wire) in (Input, Const) and asked.affordable(len(shelf.entries())):
             node, name = ("input", wire.name) if type(wire) is Input else (problem.node, port.name)
             found = fitting(asked.graph, node, name, asked.inputs)
             names = [model["name"] for model in found["models"] if model["fits"] and model["name"] != (found["given"] or {}).get("source")]
