@@ -53,7 +53,7 @@ function List({ asked }: { asked: Asked }) {
   const prepared = useMemo(() => prepare(entries), [entries])
   const sections = useMemo(() => (text.trim() ? [{ room: "", entries: found(text, prepared) }] : grouped(entries, recent())), [text, prepared, entries])
   const flat = sections.flatMap(({ entries }) => entries)
-  useEffect(() => list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" }), [at, text])
+  useEffect(() => void list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" }), [at, text]) // a promise, in newer browsers
 
   const take = (entry: Entry | undefined) => {
     if (entry && (entry.ports?.length ?? 0) > 1 && !text.includes(".")) setChoice(entry)

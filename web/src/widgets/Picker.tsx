@@ -41,7 +41,7 @@ export function Picker({ anchor, label, options, value, search, free = false, ab
   const chosen = Math.max(0, found.findIndex((one) => one.value === value))
   const [at, setAt] = useState(chosen)
   useEffect(() => setAt(wanted ? 0 : chosen), [wanted]) // eslint: as the list narrows its first is the likeliest
-  useEffect(() => list.current?.querySelector(`[data-at="${at}"]`)?.scrollIntoView?.({ block: "nearest" }), [at, found])
+  useEffect(() => void list.current?.querySelector(`[data-at="${at}"]`)?.scrollIntoView?.({ block: "nearest" }), [at, found])
   const pick = (one: Option | undefined) => {
     if (!one) return
     onPick(one.value)
