@@ -19,6 +19,7 @@ interface Props {
 
 export function FieldMenu({ at, label, lines, onClose }: Props) {
   const before = useRef(document.activeElement)
+  const chosen = useRef<MenuLine | null>(null) // done once the focus is back where it was, as what it opens takes the focus
   return (
     <DropdownMenu.Root open modal={false} onOpenChange={(open) => !open && onClose()}>
       {createPortal(
@@ -31,10 +32,13 @@ export function FieldMenu({ at, label, lines, onClose }: Props) {
           onCloseAutoFocus={(event) => {
             event.preventDefault()
             if (before.current instanceof HTMLElement && before.current.isConnected) before.current.focus({ preventScroll: true })
+            chosen.current?.run()
           }}
         >
-          {lines.map(({ words, run, grave, off }) => (
-            <DropdownMenu.Item key={words} className={`menu-item${grave ? " grave" : ""}`} disabled={off} onSelect={run}>{words}</DropdownMenu.Item>
+          {lines.map((line) => (
+            <DropdownMenu.Item key={line.words} className={`menu-item${line.grave ? " grave" : ""}`} disabled={line.off} onSelect={() => void (chosen.current = line)}>
+              {line.words}
+            </DropdownMenu.Item>
           ))}
         </DropdownMenu.Content>
       </DropdownMenu.Portal>

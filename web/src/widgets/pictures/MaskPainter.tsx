@@ -45,7 +45,11 @@ export default function MaskPainter({ label, graph, picture, name, mask: first, 
   }, []) // what it begins with is what there was when it opened
 
   const show = (box: Box) => mask && board.current?.getContext("2d")?.putImageData(mask.colours(box, tint()), box.left, box.top)
-  useEffect(() => void (mask && show(mask.whole)), [mask])
+  useEffect(() => {
+    if (!mask) return
+    show(mask.whole)
+    board.current?.focus()
+  }, [mask])
   const edit = (change: (mask: Mask) => void) => {
     if (!mask) return
     change(mask)
@@ -116,7 +120,7 @@ export default function MaskPainter({ label, graph, picture, name, mask: first, 
       <Dialog.Root open onOpenChange={(open) => !open && onClose()}>
         <Dialog.Portal>
           <Dialog.Overlay className="painter-veil" />
-          <Dialog.Content className="painter nokey" onKeyDown={onKeyDown} onOpenAutoFocus={(event) => (event.preventDefault(), board.current?.focus())}>
+          <Dialog.Content className="painter nokey" onKeyDown={onKeyDown}>
             <Dialog.Title>{t("paintMask")}</Dialog.Title>
             <Dialog.Description>{name ? t("paintOver", { name }) : label}</Dialog.Description>
             <div className="painter-bar" role="toolbar" aria-label={label}>
