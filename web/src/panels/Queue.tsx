@@ -76,7 +76,7 @@ function Waiting({ runs }: { runs: Run[] }) {
           onKeyDown={(event) => pressed(event, run.id, i)} onDragStart={(event) => (event.dataTransfer.setData("text/plain", titleOf(run)), setDragged(run.id))}
           onDragEnd={() => (setDragged(null), setOver(null))} onDragOver={(event) => dragged && (event.preventDefault(), setOver(i))} onDrop={(event) => drop(event, i)}
         >
-          <GripVertical size={13} className="grip" aria-hidden />
+          <GripVertical size={13} className="mover" aria-hidden />
           <div className="what"><b>{titleOf(run)}</b><span>{ago(run.submitted)}</span></div>
           <button type="button" className="bare" disabled={i === 0} aria-label={`${t("moveUp")}: ${titleOf(run)}`} onClick={() => move(run.id, i - 1)}><ArrowUp size={13} /></button>
           <button type="button" className="bare" disabled={i === runs.length - 1} aria-label={`${t("moveDown")}: ${titleOf(run)}`} onClick={() => move(run.id, i + 1)}><ArrowDown size={13} /></button>

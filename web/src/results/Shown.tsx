@@ -26,9 +26,9 @@ export function Shown({ run, name, output }: Props) {
   if (kindOf(output.type) === "picture") {
     const count = Math.min(pictureCount(output), MOST)
     return (
-      <div className={`result pictures n${Math.min(count, 4)}`}>
+      <div className={`result images n${Math.min(count, 4)}`}>
         {Array.from({ length: count }, (_, item) => (
-          <button key={item} type="button" className="picture nodrag" draggable onDragStart={(event) => dragValue(event, output)} onClick={() => open(item)} aria-label={t("enlarge", { name })}>
+          <button key={item} type="button" className="image nodrag" draggable onDragStart={(event) => dragValue(event, output)} onClick={() => open(item)} aria-label={t("enlarge", { name })}>
             <img className="pixels" src={valueUrl(output.key, "file", item)} alt={t("pictureOf", { name, i: item + 1, all: count })} draggable={false} />
           </button>
         ))}

@@ -40,7 +40,7 @@ export function Value({ value, name, pictures, under, onSlice }: Props) {
 }
 
 export function Pictures({ urls, name }: { urls: string[]; name: string }) {
-  return <div className={`pictures n${Math.min(urls.length, 4)}`}>{urls.map((url, i) => <img key={i} className="pixels" src={url} alt={`${name} ${i + 1}`} />)}</div>
+  return <div className={`images n${Math.min(urls.length, 4)}`}>{urls.map((url, i) => <img key={i} className="pixels" src={url} alt={`${name} ${i + 1}`} />)}</div>
 }
 
 function Texts({ lines, cut }: { lines: string[]; cut: boolean }) {
@@ -93,7 +93,7 @@ function Table({ value: { rows = [], columns = [], values = [], shape = [] }, na
           <tr key={i}>
             <th scope="row" title={names[i]}>{names[i] ?? `#${i + 1}`}</th>
             {row.map((one, j) => (
-              <td key={j}><span className={(one ?? 0) < 0 ? "bar below" : "bar"}><i style={{ width: `${(100 * Math.abs(one ?? 0)) / (between01 ? 1 : most)}%` }} /></span><b>{short(one)}</b></td>
+              <td key={j}><span className={(one ?? 0) < 0 ? "share below" : "share"}><i style={{ width: `${(100 * Math.abs(one ?? 0)) / (between01 ? 1 : most)}%` }} /></span><b>{short(one)}</b></td>
             ))}
           </tr>
         ))}
