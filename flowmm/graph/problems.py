@@ -61,8 +61,8 @@ def brief(value: Any) -> str:
 
 
 def shorten(text: str) -> str:
-    """The first of a text, 60 characters at most."""
-    return text if len(text) <= 60 else text[:57] + "…"
+    """A text in 60 characters at most: its beginning, and its end, which tells one path from another."""
+    return text if len(text) <= 60 else f"{text[:29]}…{text[-30:]}"
 
 
 def listed(names: Collection[str]) -> str:
