@@ -40,7 +40,8 @@ let retry = FIRST_RETRY
 let saving: Promise<void> | null = null
 let drafted: Doc | null = null // what the draft says
 let writing = false
-let listener: Listener = { named() {} }
+let listener: Listener | null = null
+let unheard: { of: string; name: string; copied: boolean } | null = null // was named while nobody listened
 let channel: BroadcastChannel | null = null
 
 function newId(): string {
@@ -52,8 +53,9 @@ const dirty = (): boolean => now().doc !== now().saved
 const equal = (a: Doc, b: Doc): boolean => JSON.stringify(a) === JSON.stringify(b)
 export const draftId = (): string => id
 
-/** Whether this is what is open already. draft: of a graph without a name. */
-export const isOpen = (name: string, draft: string): boolean => begun && name === now().name && (name !== "" || (draft ? draft === id : !dirty()))
+/** Whether this is what is open already. draft: of a graph that had no name when it was opened. */
+export const isOpen = (name: string, draft: string): boolean => begun && (draft ? draft === id : name === now().name && (name !== "" || !dirty()))
+
 /** Whether all that was typed is on the disk somewhere. */
 export const kept = (): boolean => !dirty() || drafted === now().doc
 
@@ -82,6 +84,8 @@ export function begin(name: string, read: Read | null, draft: Draft | null = nul
 /** Follow the document that is open, until the function that comes back is called. */
 export function startSync(told: Listener): () => void {
   listener = told
+  if (unheard?.of === id) told.named(unheard.name, unheard.copied)
+  unheard = null
   channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("flowmm.saved")
   if (channel) channel.onmessage = ({ data }) => data.name === now().name && data.etag !== now().etag && void recheck()
   const stop = useDocument.subscribe((after, before) => after.doc !== before.doc && edited())
@@ -97,7 +101,7 @@ export function startSync(told: Listener): () => void {
     window.removeEventListener("online", awake)
     document.removeEventListener("visibilitychange", awake)
     window.removeEventListener("beforeunload", leaving)
-    listener = { named() {} }
+    listener = null
     if (useSync.getState().state !== "conflict") void saveNow()
   }
 }
@@ -169,7 +173,9 @@ function landed(doc: Doc, { name, etag }: { name: string; etag: string }): void 
   const before = now()
   before.kept(name, doc, etag, true)
   put({ state: dirty() ? "edited" : "saved", theirs: null, error: null, at: Date.now() })
-  if (before.name !== name) listener.named(name, before.name !== "" && !before.own)
+  const copied = before.name !== "" && !before.own
+  if (before.name !== name && listener) listener.named(name, copied)
+  else if (before.name !== name) unheard = { of: id, name, copied }
   void write()
   if (dirty()) later(PAUSE)
 }

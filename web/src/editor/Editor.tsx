@@ -79,7 +79,7 @@ function useAddress(): void {
     [navigate],
   )
   useEffect(() => {
-    if (unnamed) navigate(`/edit?draft=${draftId()}`, { replace: true })
+    if (unnamed && !useDocument.getState().name) navigate(`/edit?draft=${draftId()}`, { replace: true }) // it may have got one since it was drawn
   }, [unnamed, navigate])
   useEffect(() => {
     if (connected) void recheck() // it was away, and may have another version by now
