@@ -11,7 +11,7 @@ import { lookAtQueue } from "../run/store"
 import { More } from "./More"
 import { ago, seconds } from "./numbers"
 import { usePages } from "./pages"
-import { titleOf } from "./Queue"
+import { titleOf } from "./titles"
 import { restore } from "./restore"
 
 const ICONS: Record<State, LucideIcon> = { queued: Clock, running: Loader, done: CircleCheck, failed: CircleAlert, interrupted: CircleSlash, cancelled: Ban }

@@ -12,7 +12,7 @@ import { placeOf, useJump } from "./jump"
 const ICONS = { error: CircleAlert, warning: TriangleAlert, unknown: CircleHelp }
 const RANK = { error: 0, warning: 1, unknown: 2 }
 
-export function Problems() {
+export default function Problems() {
   const t = useT()
   const found = useTyping(({ problems }) => problems)
   const known = useTyping(({ check }) => check !== null)

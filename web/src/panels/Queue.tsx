@@ -8,12 +8,11 @@ import { tellError } from "../app/toasts"
 import { hasEnded } from "../run/frames"
 import { lookAtQueue, useRuns } from "../run/store"
 import { ago, seconds } from "./numbers"
-
-export const titleOf = (run: Pick<Run, "title" | "name" | "id">): string => run.title || run.name || run.id
+import { titleOf } from "./titles"
 
 const act = (work: Promise<unknown>): void => void work.catch(tellError).finally(lookAtQueue)
 
-export function Queue() {
+export default function Queue() {
   const t = useT()
   const running = useRuns(({ running }) => running)
   const waiting = useRuns(({ waiting }) => waiting)

@@ -1,19 +1,18 @@
 // The bar at the right: queue, problems, history, gallery. A rail of tabs; the open one has a panel beside it.
 import { History, Images, ListOrdered, type LucideIcon, TriangleAlert, X } from "lucide-react"
 import { Tabs } from "radix-ui"
-import { lazy, Suspense, useEffect } from "react"
+import { type ComponentType, lazy, Suspense, useEffect } from "react"
 import { useT } from "../app/i18n"
 import { useDocument } from "../document/store"
 import { register } from "../keys/commands"
 import { resume, useRuns } from "../run/store"
 import { useTyping } from "../typing/store"
-import { Problems } from "./Problems"
-import { Queue } from "./Queue"
 import { showPanel, TABS, type Tab, togglePanel, usePanels } from "./store"
 import { useRunToSelected } from "./toSelected"
 
-const Gallery = lazy(() => import("./Gallery"))
-const Past = lazy(() => import("./Past"))
+const PANELS: Record<Tab, ComponentType> = {
+  queue: lazy(() => import("./Queue")), problems: lazy(() => import("./Problems")), history: lazy(() => import("./Past")), gallery: lazy(() => import("./Gallery")),
+}
 const ICONS: Record<Tab, LucideIcon> = { queue: ListOrdered, problems: TriangleAlert, history: History, gallery: Images }
 
 export function SideBar() {
@@ -33,7 +32,7 @@ export function SideBar() {
             <h2>{t(`panel_${tab}`)}</h2>
             <button type="button" className="bare" aria-label={t("hidePanel")} title={t("hidePanel")} onClick={() => showPanel(null)}><X size={15} /></button>
           </header>
-          <Suspense>{tab === "queue" ? <Queue /> : tab === "problems" ? <Problems /> : tab === "history" ? <Past /> : <Gallery />}</Suspense>
+          <Suspense><Panel tab={tab} /></Suspense>
         </Tabs.Content>
       )}
       <Tabs.List className="rail" aria-label={t("sideBar")}>
@@ -49,6 +48,11 @@ export function SideBar() {
       </Tabs.List>
     </Tabs.Root>
   )
+}
+
+function Panel({ tab }: { tab: Tab }) {
+  const Shown = PANELS[tab]
+  return <Shown />
 }
 
 /** How many wait, how many are wrong. */

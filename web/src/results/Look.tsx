@@ -9,10 +9,9 @@ import { useRuns } from "../run/store"
 import { lookAgain, look, lookAway, type Looking, useLook } from "./look"
 import { Value } from "./Value"
 
-export function Look() {
+export default function Look() {
   const looking = useLook(({ looking }) => looking)
   useEffect(() => useRuns.subscribe((now, before) => now.finished !== before.finished && lookAgain()), [])
-  useEffect(() => lookAway, [])
   if (!looking) return null
   const [left, top] = looking.at
   return (

@@ -1,15 +1,15 @@
 // An output in its place: pictures as they are, anything else as the server shows it. Pictures can be dragged onto inputs.
 import "./results.css"
 import { Maximize2 } from "lucide-react"
+import { lazy, Suspense } from "react"
 import type { RunOutput } from "../api/types"
-import { valueUrl } from "../api/client"
+import { outputUrl } from "../api/client"
 import { useT } from "../app/i18n"
 import { dragValue } from "./drag"
 import { kindOf, pictureCount } from "./kinds"
-import { useShown } from "./shown"
-import { useUnder } from "./under"
-import { Value } from "./Value"
 import { view } from "./view"
+
+const Body = lazy(() => import("./Body"))
 
 interface Props {
   run: string
@@ -29,17 +29,11 @@ export function Shown({ run, name, output }: Props) {
       <div className={`result images n${Math.min(count, 4)}`}>
         {Array.from({ length: count }, (_, item) => (
           <button key={item} type="button" className="image nodrag" draggable onDragStart={(event) => dragValue(event, output)} onClick={() => open(item)} aria-label={t("enlarge", { name })}>
-            <img className="pixels" src={valueUrl(output.key, "file", item)} alt={t("pictureOf", { name, i: item + 1, all: count })} draggable={false} />
+            <img className="pixels" src={outputUrl(run, name, "file", item)} alt={t("pictureOf", { name, i: item + 1, all: count })} draggable={false} />
           </button>
         ))}
       </div>
     )
   }
-  return <div className="result value nowheel" draggable={false}><Body run={run} name={name} output={output} />{enlarge}</div>
-}
-
-function Body({ run, name, output }: Props) {
-  const { value, slice } = useShown(output.key)
-  const under = useUnder(run, output.type)
-  return value ? <Value value={value} name={name} under={under} onSlice={slice} /> : <p className="faint">…</p>
+  return <div className="result value nowheel" draggable={false}><Suspense><Body run={run} name={name} output={output} /></Suspense>{enlarge}</div>
 }

@@ -1,6 +1,6 @@
 // Two pictures in one place, with a boundary between them that moves.
 import { useState } from "react"
-import { valueUrl } from "../api/client"
+import { outputUrl } from "../api/client"
 import { useT } from "../app/i18n"
 import { type Sight, Stage } from "./Stage"
 import type { Viewed } from "./view"
@@ -18,8 +18,8 @@ export function Slider({ left, right, sight, setSight }: Props) {
   return (
     <figure className="side-picture compared">
       <Stage sight={sight} setSight={setSight} label={t("slider")}>
-        <img className="pixels" src={valueUrl(right.key)} alt={right.output} draggable={false} />
-        <img className="pixels above" src={valueUrl(left.key)} alt={left.output} draggable={false} style={{ clipPath: `inset(0 ${100 - at}% 0 0)` }} />
+        <img className="pixels" src={outputUrl(right.run, right.output)} alt={right.output} draggable={false} />
+        <img className="pixels above" src={outputUrl(left.run, left.output)} alt={left.output} draggable={false} style={{ clipPath: `inset(0 ${100 - at}% 0 0)` }} />
         <i className="boundary" style={{ left: `${at}%` }} />
       </Stage>
       <figcaption>

@@ -10,13 +10,11 @@ import { tellError } from "../app/toasts"
 import { ago } from "../panels/numbers"
 import { Given } from "../panels/Past"
 import { restore } from "../panels/restore"
+import Body from "./Body"
 import { dragValue } from "./drag"
 import { firstWords, itemType, kindOf, pictureCount } from "./kinds"
-import { useShown } from "./shown"
 import { Slider } from "./Slider"
 import { type Sight, Stage, WHOLE, zoomed } from "./Stage"
-import { useUnder } from "./under"
-import { Value } from "./Value"
 import { closeView, compare, useView, view, type Viewed } from "./view"
 
 export default function Viewer() {
@@ -76,7 +74,7 @@ function Zoom({ setSight }: Pick<Seeing, "setSight">) {
 
 /** One of the results: a picture of its batch, or the whole of anything else. */
 function Side({ shown, ...seeing }: { shown: Viewed } & Seeing) {
-  return kindOf(shown.type) === "picture" ? <OnePicture shown={shown} {...seeing} /> : <Whole shown={shown} />
+  return kindOf(shown.type) === "picture" ? <OnePicture shown={shown} {...seeing} /> : <div className="whole"><Body run={shown.run} name={shown.output} output={shown} /></div>
 }
 
 function OnePicture({ shown, sight, setSight }: { shown: Viewed } & Seeing) {
@@ -88,7 +86,7 @@ function OnePicture({ shown, sight, setSight }: { shown: Viewed } & Seeing) {
   return (
     <figure className="side-picture">
       <Stage sight={sight} setSight={setSight} label={t("pictureOf", { name: shown.output, i: item + 1, all })}>
-        <img className="pixels" src={valueUrl(shown.key, "file", item)} alt={t("pictureOf", { name: shown.output, i: item + 1, all })} draggable={false} />
+        <img className="pixels" src={outputUrl(shown.run, shown.output, "file", item)} alt={t("pictureOf", { name: shown.output, i: item + 1, all })} draggable={false} />
       </Stage>
       <figcaption>
         {all > 1 && <button type="button" className="bare" aria-label={t("previous")} disabled={item === 0} onClick={() => setItem(item - 1)}><ChevronLeft size={16} /></button>}
@@ -97,12 +95,6 @@ function OnePicture({ shown, sight, setSight }: { shown: Viewed } & Seeing) {
       </figcaption>
     </figure>
   )
-}
-
-function Whole({ shown }: { shown: Viewed }) {
-  const { value, slice } = useShown(shown.key)
-  const under = useUnder(shown.run, shown.type)
-  return <div className="whole">{value ? <Value value={value} name={shown.output} under={under} onSlice={slice} /> : <p className="faint">…</p>}</div>
 }
 
 /** What made it, and what one may do with it. */
