@@ -16,7 +16,7 @@ from ..catalog import Port
 from ..graph.check import UNSET
 from ..graph.document import dump, read
 from ..graph.problems import Problem, Unreadable
-from ..sockets import Image
+from ..sockets import Image, NotAccepted
 from ..sockets.types import ListOf, Plain, Socket, Union
 
 if TYPE_CHECKING:
@@ -59,10 +59,13 @@ def portable(value: Any, where: Callable[[str], Path], is_file: bool) -> Any:
     if isinstance(value, (list, tuple)):
         return [portable(item, where, is_file) for item in value]
     if isinstance(value, os.PathLike) or (is_file and isinstance(value, str) and not value.startswith(("zoo:", "hf:"))):
-        path = where(os.fspath(value))
-        if path.is_file():
-            return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        return {"file": path.name}
+        try:
+            path = where(os.fspath(value))
+            if path.is_file():
+                return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        except (NotAccepted, OSError):  # it lies outside the graph's folder, or is no name of a file at all
+            pass
+        return {"file": os.path.basename(value)}
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     return {"value": type(value).__name__}

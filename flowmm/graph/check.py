@@ -10,12 +10,14 @@ from ..catalog import NodeSpec, Port
 from ..sockets import NotAccepted
 from ..sockets.types import ListOf, Type, Var, instantiate, of_literal
 from ..sockets.unify import Bindings, Conflict
-from .coerce import LEAST_PIXELS, Folder, coerce
+from .coerce import Folder, coerce
 from .problems import Problem, brief
 from .wiring import SCALARS, Const, Input, Link, Many, Wire, Wiring
 
 SPACES = {"V": "vocabulary", "E": "encoder space", "C": "conditioning", "S": "latent space", "X": "extra channels",
           "P": "prediction kind", "K": "codebook"}  # fmt: skip
+
+PIXELS_A_NODE = 2**11  # opened in the time that checking a node takes
 
 
 class Unset:
@@ -43,8 +45,8 @@ class Checked:
 
     @property
     def cost(self) -> int:
-        """About what it takes to check the graph again, in nodes; a small picture that must be opened takes as long as one."""
-        return 1 + len(self.wiring.names) + self.pixels // LEAST_PIXELS
+        """About what it takes to check the graph again, in nodes; even a small picture takes as long as some."""
+        return 1 + len(self.wiring.names) + self.pixels // PIXELS_A_NODE
 
     def errors(self, nodes: Iterable[int] | None = None) -> list[Problem]:
         """The errors, of some nodes only if asked; those of the document itself always count."""

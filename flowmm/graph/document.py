@@ -261,13 +261,19 @@ def _bounds(document: Document) -> list[Problem]:
     return problems
 
 
-def measure(value: Any) -> list[tuple[str, str, str]]:
-    """What is too deep, too long or not finite in free JSON: code, message and fix of each."""
-    found = []
-    stack = [(value, 1)]
-    while stack:
-        item, depth = stack.pop()
-        if depth > DEEPEST:
+def measure(value: Any, most: float = math.inf) -> list[tuple[str, str, str]]:
+    """What is too deep, too long or not finite in free JSON: code, message and fix of each. most: values that it may hold."""
+    found, count = [], 0
+    stack = [iter((value,))]
+    while stack and len(found) < MOST_REASONS:
+        item = next(stack[-1], stack)
+        if item is stack:
+            stack.pop()
+            continue
+        count += 1
+        if count > most:
+            return [("too-many-values", f"it holds more than {most:,} values", "Split it.")]
+        if len(stack) > DEEPEST:
             return [("too-deep", f"a value is nested deeper than {DEEPEST} levels", "Flatten it.")]
         if isinstance(item, str):
             if len(item) > LONGEST_STRING:
@@ -275,9 +281,9 @@ def measure(value: Any) -> list[tuple[str, str, str]]:
         elif isinstance(item, float) and not math.isfinite(item):
             found.append(("not-a-number", "a number is too large for JSON", "Write a finite number."))
         elif isinstance(item, dict):
-            stack.extend((child, depth + 1) for child in item.values())
+            stack.append(iter(item.values()))
         elif isinstance(item, (list, tuple)):
-            stack.extend((child, depth + 1) for child in item)
+            stack.append(iter(item))
     return found
 
 

@@ -21,6 +21,7 @@ from ..graph.wiring import Const, Input, Link, Many
 from ..models.patches import lora
 from ..models.source import open_source
 from ..models.weights import SourceError
+from ..sockets import NotAccepted
 from ..sockets.types import ListOf, Type, instantiate
 from .refusals import Refused
 
@@ -254,6 +255,9 @@ def _here(source: str, graph: Graph) -> dict[str, Any]:
     """A model or a LoRA that can be opened; else why not."""
     try:
         name = source if source.startswith(("zoo:", "hf:")) else str(graph.folder.resolve(source))
+    except NotAccepted as error:
+        return {"here": False, "why": str(error)}
+    try:
         open_source(name)
     except (SourceError, ValueError) as error:
         with contextlib.suppress(SourceError, ValueError):

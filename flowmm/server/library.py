@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..face.graph import Graph
-from ..graph.document import dump, of, read
+from ..graph.check import Untrusted
+from ..graph.document import dump, measure, of, parse
 from ..graph.problems import GraphError, Problem
 from ..sockets import Image, Mask
 from ..sockets.types import ListOf, Socket, Type, Union
@@ -22,6 +23,7 @@ from .uploads import Uploads
 
 KEPT = 64  # opened graphs, each with its checked programs
 KEPT_BYTES = 256 << 20  # that they take in memory, all together
+VALUES_A_NODE = 50  # in the JSON of the largest graph
 TIMES = 24  # an opened graph of 20,000 nodes takes so many times the bytes of its text
 
 
@@ -39,9 +41,8 @@ class Library:
         if isinstance(asked, str):
             data, _, _ = self.saved.read(asked)
             return self.of_bytes(data, asked), data
-        document = of(asked)
-        self._bounded(len(document.nodes))
-        data = dump(document).encode()
+        self._bounded(asked)
+        data = dump(of(asked)).encode()
         return self.of_bytes(data, name), data
 
     def of_bytes(self, data: bytes, name: str = "") -> Graph:
@@ -52,9 +53,9 @@ class Library:
             if found is not None:
                 self._opened.move_to_end(key)
                 return found[0]
-        document = read(data)
-        self._bounded(len(document.nodes))
-        graph = Graph(document, path=self._path(name), original=data, roots=(self.saved.shipped, *self.settings.roots), trusting=False)
+        raw = parse(data, "the graph")
+        self._bounded(raw)
+        graph = Graph(of(raw), path=self._path(name), original=data, roots=(self.saved.shipped, *self.settings.roots), trusting=False)
         with self._lock:
             self._opened[key] = graph, len(data)
             while len(self._opened) > KEPT or sum(TIMES * size + 3 * graph.pixels for graph, size in self._opened.values()) > KEPT_BYTES:
@@ -65,14 +66,21 @@ class Library:
         """Where a graph's relative paths start from: its own folder; for one that was never saved that of the person's own graphs."""
         return self.saved.path(name) if name else self.saved.own / "untitled.json"
 
-    def _bounded(self, nodes: int) -> None:
-        if nodes > self.settings.limits.nodes:
-            fix = "Split it, or start the server with a higher --most-nodes."
-            raise GraphError([Problem("too-many-nodes", f"the graph has {nodes:,} nodes; at most {self.settings.limits.nodes:,} are allowed", fix=fix)])
+    def _bounded(self, raw: Any) -> None:
+        """Raises GraphError for JSON that holds more than graphs here may."""
+        most = self.settings.limits.nodes
+        nodes = raw.get("nodes") if isinstance(raw, dict) else None
+        if isinstance(nodes, dict) and len(nodes) > most:
+            fix = "Split it, or run it in Python, where there is no such bound."
+            raise GraphError([Problem("too-many-nodes", f"the graph has {len(nodes):,} nodes; at most {most:,} are allowed", fix=fix)])
+        found = measure(raw, 1_000 + VALUES_A_NODE * most)
+        if found:
+            code, message, fix = found[0]
+            raise GraphError([Problem(code, f"in the graph: {message}", fix=fix)])
 
-    def inputs(self, graph: Graph, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def inputs(self, graph: Graph, asked: Mapping[str, Any]) -> Untrusted:
         """A run's inputs as the graph takes them: {"upload": id} and {"value": key} become what they name. Raises Refused."""
-        reader, given = _Reader(self), {}
+        reader, given = _Reader(self), Untrusted()
         for name, value in asked.items():
             parameter = graph.inputs.get(name)
             given[name] = reader.read(name, value, parameter.type if parameter else None)

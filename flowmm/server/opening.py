@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ..face.graph import Graph
@@ -41,7 +41,7 @@ def _travelling(parts: Parts, graph: Graph, name: str, value: Any) -> Any:
         try:
             return graph.folder.resolve(value)
         except NotAccepted:
-            return Path(Path(value).name)
+            return graph.path / os.path.basename(value)  # below a file, where nothing lies
     return value
 
 

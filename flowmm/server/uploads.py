@@ -162,6 +162,8 @@ class Uploads:
             return open_picture(io.BytesIO(data), "the picture").size
         except Refused:
             raise
+        except PIL.UnidentifiedImageError:  # whose words name an object of ours
+            raise Refused(422, "damaged", "the picture is damaged: its beginning is no picture's", "Save it again as a PNG and send that.") from None
         except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
             raise Refused(413, "too-many-pixels", f"the picture has too many pixels: {sentence(error)}", "Send a smaller one.") from error
         except Exception as error:  # Pillow raises anything on a damaged file

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from ...graph.document import measure, parse
 from ...graph.problems import Problem, shorten
+from ..parts import Parts
 from ..refusals import Refused
 
 
@@ -37,19 +38,23 @@ def body(model: type[BaseModel]) -> Any:
     """The request's JSON as this model. Raises Refused with every reason."""
 
     async def read(request: Request) -> BaseModel:
-        raw = parse(await request.body(), "the request")
-        found = measure(raw)
-        if found:
-            code, message, fix = found[0]
-            raise Refused(422, code, f"in the request: {message}", fix)
-        try:
-            return model.model_validate(raw)
-        except ValidationError as error:
-            details = error.errors(include_url=False, include_context=False)
-            problems = [_problem(detail) for detail in details[:20]]
-            raise Refused(422, "bad-request", f"the request is not as it should be: {problems[0].message}", problems[0].fix, problems) from None
+        return await Parts.in_thread(_read, model, await request.body())  # 32 MB of JSON would hold up everybody for a second
 
     return Depends(read)
+
+
+def _read(model: type[BaseModel], data: bytes) -> BaseModel:
+    raw = parse(data, "the request")
+    found = measure(raw)
+    if found:
+        code, message, fix = found[0]
+        raise Refused(422, code, f"in the request: {message}", fix)
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+        problems = [_problem(detail) for detail in details[:20]]
+        raise Refused(422, "bad-request", f"the request is not as it should be: {problems[0].message}", problems[0].fix, problems) from None
 
 
 def _problem(detail: Any) -> Problem:
