@@ -299,7 +299,10 @@ def transfer(page: Page, *files: bytes, value: dict | None = None):
 
 
 def drop(page: Page, on: Locator, *files: bytes, value: dict | None = None) -> None:
-    on.dispatch_event("drop", {"dataTransfer": transfer(page, *files, value=value)})
+    data = {"dataTransfer": transfer(page, *files, value=value)}
+    for step in ("dragenter", "dragover", "drop"):
+        on.dispatch_event(step, data)
+    expect(page.locator(".drop-here")).to_have_count(0)  # nothing offers to open it any more
 
 
 def paste(page: Page, on: Locator, *files: bytes) -> None:
@@ -325,7 +328,7 @@ def said(here: Desk) -> str:
 
 
 def zone(page: Page, name: str) -> Locator:
-    return page.locator(f'[data-field="input.{name}"] .pictures')
+    return page.locator(f'[data-field="input.{name}"] .picked')
 
 
 def test_a_shipped_example_is_shown(desk, page):

@@ -2,10 +2,10 @@
 import "./inputs.css"
 import type { NodeProps } from "@xyflow/react"
 import { GripVertical } from "lucide-react"
-import { type KeyboardEvent, memo, useRef, useState } from "react"
+import { type KeyboardEvent, memo, useCallback, useRef, useState } from "react"
 import { useCatalogue } from "../app/catalogue"
 import type { Check } from "../api/types"
-import { useT, words } from "../app/i18n"
+import { say, useT, words } from "../app/i18n"
 import { INPUTS, inputValue, moveInput, removeInput } from "../document/model"
 import { amend, currentDoc, edit, useDocument } from "../document/store"
 import { useTyping } from "../typing/store"
@@ -30,10 +30,11 @@ export const InputsCard = memo(function InputsCard({ selected }: NodeProps) {
   const { rows, folded, idle, foot, height } = inputsShape(doc, inputTypes(doc, nodes ?? {}, check))
   const [told, setTold] = useState("")
   const names = Object.keys(doc.inputs ?? {})
-  const move = (name: string, to: number) => {
+  const move = useCallback((name: string, to: number) => {
     edit((doc) => moveInput(doc, name, to))
-    setTold(t("moved", { name, n: Object.keys(currentDoc().inputs ?? {}).indexOf(name) + 1, count: names.length }))
-  }
+    const now = Object.keys(currentDoc().inputs ?? {})
+    setTold(say("moved", { name, n: now.indexOf(name) + 1, count: now.length }))
+  }, [])
   return (
     <article className={`card own inputs${selected ? " selected" : ""}`} aria-label={t("inputs")}>
       <header className="card-head" style={{ height: HEAD }}><span className="card-title">{t("inputs")}</span></header>
@@ -74,7 +75,7 @@ const InputRow = memo(function InputRow({ row: { name, kind, height, top }, inpu
     { words: t("details"), run: () => setDetails(true) },
     { words: t("moveUp"), run: () => onMove(name, place - 1), off: place === 0 },
     { words: t("moveDown"), run: () => onMove(name, place + 1) },
-    { words: t("deleteInput"), run: () => edit((doc) => removeInput(doc, name)), grave: true },
+    { words: t("deleteInput"), run: () => edit((doc) => removeInput(doc, name)), danger: true },
   ]
   const onKeyDown = (event: KeyboardEvent) => {
     const by = { ArrowUp: -1, ArrowDown: 1 }[event.key]

@@ -66,7 +66,7 @@ export function Field({ at, label, port, value, onChange, menu = [] }: FieldProp
       onFocus={({ currentTarget }) => currentTarget.classList.add("nowheel")} // the wheel is the canvas's until somebody works here
       onBlur={({ currentTarget }) => currentTarget.classList.remove("nowheel")}
     >
-      <span className="head" data-help={[words(port.help), ranged(port)].filter(Boolean).join("\n") || undefined}>
+      <span className="head" data-help={[label, words(port.help), ranged(port)].filter(Boolean).join("\n")}>
         {kind === "number" || kind === "slider" || kind === "seed" ? <NumberLabel {...props} /> : <label htmlFor={id} className="name">{label}</label>}
         <span className="tools">
           {writes && <Tool icon={Maximize2} label={label} words={t("writeLarge")} run={() => setLarge(true)} />}

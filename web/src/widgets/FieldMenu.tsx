@@ -6,7 +6,7 @@ import { createPortal } from "react-dom"
 export interface MenuLine {
   words: string
   run(): void
-  grave?: boolean // takes something away
+  danger?: boolean // takes something away
   off?: boolean
 }
 
@@ -36,7 +36,7 @@ export function FieldMenu({ at, label, lines, onClose }: Props) {
           }}
         >
           {lines.map((line) => (
-            <DropdownMenu.Item key={line.words} className={`menu-item${line.grave ? " grave" : ""}`} disabled={line.off} onSelect={() => void (chosen.current = line)}>
+            <DropdownMenu.Item key={line.words} className={`menu-item${line.danger ? " danger" : ""}`} disabled={line.off} onSelect={() => void (chosen.current = line)}>
               {line.words}
             </DropdownMenu.Item>
           ))}

@@ -15,8 +15,8 @@ const stop = (event: SyntheticEvent) => event.stopPropagation()
 
 export function Floating({ anchor, label, className = "", over = false, onClose, children }: Props) {
   return (
-    // Events of a portal bubble to the card that opened it, where a double click or a dropped file means something else.
-    <div className="shield" onClick={stop} onDoubleClick={stop} onContextMenu={stop} onPaste={stop} onDrop={stop} onDragOver={stop}>
+    // Events of a portal bubble to the card that opened it, where a double click or a pasted text means something else.
+    <div className="shield" onClick={stop} onDoubleClick={stop} onContextMenu={stop} onPaste={stop}>
       <Popover.Root open onOpenChange={(open) => !open && onClose()}>
         <Popover.Anchor virtualRef={anchor as RefObject<HTMLElement>} />
         <Popover.Portal>

@@ -29,7 +29,7 @@ export function InputDetails({ anchor, name, onClose }: Props) {
     onClose()
   }
   return (
-    <Floating anchor={anchor} label={t("details")} className="details" onClose={onClose}>
+    <Floating anchor={anchor} label={t("details")} className="input-details" onClose={onClose}>
       <form onSubmit={(event) => (event.preventDefault(), finish())}>
         <label htmlFor={`${id}n`}>{t("inputName")}</label>
         <input

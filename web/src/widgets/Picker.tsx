@@ -22,15 +22,17 @@ interface Props {
   search: boolean
   free?: boolean // what is typed may be picked, too
   above?: ReactNode
+  id?: string // of the list
   onPick(value: Json): void
   onClose(): void
 }
 
 const fold = (text: string) => text.toLowerCase().replace(/[\s_-]/g, "")
 
-export function Picker({ anchor, label, options, value, search, free = false, above, onPick, onClose }: Props) {
+export function Picker({ id: wantedId, anchor, label, options, value, search, free = false, above, onPick, onClose }: Props) {
   const t = useT()
-  const id = useId()
+  const ownId = useId()
+  const id = wantedId ?? ownId
   const list = useRef<HTMLDivElement>(null)
   const [wanted, setWanted] = useState("")
   const found = useMemo(() => {
@@ -40,7 +42,7 @@ export function Picker({ anchor, label, options, value, search, free = false, ab
   }, [options, wanted, free, t])
   const chosen = Math.max(0, found.findIndex((one) => one.value === value))
   const [at, setAt] = useState(chosen)
-  useEffect(() => setAt(wanted ? 0 : chosen), [wanted]) // eslint: as the list narrows its first is the likeliest
+  useEffect(() => setAt(wanted ? 0 : chosen), [wanted, options]) // as the list narrows, its first is the likeliest
   useEffect(() => void list.current?.querySelector(`[data-at="${at}"]`)?.scrollIntoView?.({ block: "nearest" }), [at, found])
   const pick = (one: Option | undefined) => {
     if (!one) return
@@ -73,21 +75,34 @@ export function Picker({ anchor, label, options, value, search, free = false, ab
         ref={list} id={id} className="picker-list" role="listbox" aria-label={label}
         {...(!search && { tabIndex: 0, autoFocus: true, "aria-activedescendant": active, onKeyDown })}
       >
-        {found.map((one, i) => (
-          <div key={`${one.group ?? ""}${JSON.stringify(one.value)}`}>
-            {one.group !== undefined && one.group !== found[i - 1]?.group && <p className="picker-group">{one.group}</p>}
-            <div
-              id={`${id}-${i}`} data-at={i} role="option" aria-selected={one.value === value} className={`picker-option${i === at ? " active" : ""}${one.faded ? " faded" : ""}`}
-              title={one.title} onPointerMove={() => setAt(i)} onClick={() => pick(one)}
-            >
-              <span className="picker-label">{one.label}</span>
-              {one.detail && <span className="picker-detail">{one.detail}</span>}
-              {one.value === value && <Check size={13} aria-hidden />}
-            </div>
+        {groupsOf(found).map(({ group, from, members }) => (
+          <div key={from} role={group === undefined ? "presentation" : "group"} aria-label={group}>
+            {group !== undefined && <p className="picker-group" role="presentation">{group}</p>}
+            {members.map((one, k) => (
+              <div
+                key={JSON.stringify(one.value)} id={`${id}-${from + k}`} data-at={from + k} role="option" aria-selected={one.value === value} title={one.title}
+                className={`picker-option${from + k === at ? " active" : ""}${one.faded ? " faded" : ""}`} onPointerMove={() => setAt(from + k)} onClick={() => pick(one)}
+              >
+                <span className="picker-label">{one.label}</span>
+                {one.detail && <span className="picker-detail">{one.detail}</span>}
+                {one.value === value && <Check size={13} aria-hidden />}
+              </div>
+            ))}
           </div>
         ))}
-        {!found.length && <p className="picker-none">{t("nothingFound")}</p>}
       </div>
+      {!found.length && <p className="picker-none">{t("nothingFound")}</p>}
     </Floating>
   )
+}
+
+/** Neighbours of one group together; from: the place of the first among all. */
+function groupsOf(options: Option[]): { group: string | undefined; from: number; members: Option[] }[] {
+  const made: { group: string | undefined; from: number; members: Option[] }[] = []
+  options.forEach((one, i) => {
+    const last = made.at(-1)
+    if (last && last.group === one.group) last.members.push(one)
+    else made.push({ group: one.group, from: i, members: [one] })
+  })
+  return made
 }

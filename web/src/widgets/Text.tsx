@@ -70,7 +70,7 @@ function Area({ id, label, shown, isDefault, text, fault, hint, onText, large, o
       />
       {fault && <span className="fault" role="alert">{fault}</span>}
       {large && (
-        <Floating anchor={area} label={label} className="page" over onClose={() => onLarge(false)}>
+        <Floating anchor={area} label={label} className="text-page" over onClose={() => onLarge(false)}>
           <header><span>{label}</span><span className="count">{hint ?? t("letters", { n: [...text].length })}</span></header>
           <textarea {...common} autoFocus onFocus={({ target }) => target.setSelectionRange(text.length, text.length)} onChange={({ target }) => onText(target.value)} />
         </Floating>

@@ -41,8 +41,7 @@ export default function Pictures({ id, label, shown, isDefault, change, single =
   const receive = (event: DragEvent | ClipboardEvent, data: DataTransfer) => {
     const { files, picture } = carried(data)
     if (!files.length && !picture && event.type === "paste") return
-    event.preventDefault()
-    event.stopPropagation()
+    event.preventDefault() // whoever else hears of it knows that it was taken
     setOver(false)
     adding.current = pictures.length > 1
     if (picture) put([picture])
@@ -60,8 +59,8 @@ export default function Pictures({ id, label, shown, isDefault, change, single =
   }
   return (
     <div
-      ref={zone} className={`pictures${over ? " over" : ""}${isDefault ? " default" : ""}`} data-count={Math.min(pictures.length, 5)} onPaste={(event) => receive(event, event.clipboardData)}
-      onDragOver={(event) => (event.preventDefault(), event.stopPropagation(), setOver(true))} onDragLeave={() => setOver(false)}
+      ref={zone} className={`picked${over ? " over" : ""}${isDefault ? " default" : ""}`} data-count={Math.min(pictures.length, 5)} onPaste={(event) => receive(event, event.clipboardData)}
+      onDragOver={(event) => (event.preventDefault(), setOver(true))} onDragLeave={() => setOver(false)}
       onDrop={(event) => !event.dataTransfer.types.includes(DRAGGED) && receive(event, event.dataTransfer)}
     >
       <input
@@ -116,7 +115,7 @@ function Tile({ id, url, name, label, place, onRemove, onPlace, onKeyDown }: Til
   const [lost, setLost] = useState(false)
   return (
     <div
-      id={id} className="picture-tile" tabIndex={0} role="img" aria-label={label} aria-description={place === null ? name : `${name}. ${t("moveHelp")}`} onKeyDown={onKeyDown}
+      id={id} className="picture-tile" tabIndex={0} role="group" aria-label={label} aria-description={place === null ? name : `${name}. ${t("moveHelp")}`} onKeyDown={onKeyDown}
       draggable={place !== null} onDragStart={(event) => event.dataTransfer.setData(DRAGGED, String(place))}
       onDrop={(event) => {
         const from = event.dataTransfer.getData(DRAGGED)
