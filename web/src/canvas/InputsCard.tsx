@@ -37,8 +37,12 @@ export const InputsCard = memo(function InputsCard({ selected }: NodeProps) {
   }, [])
   return (
     <article className={`card own inputs${selected ? " selected" : ""}`} aria-label={t("inputs")}>
-      <header className="card-head" style={{ height: HEAD }}><span className="card-title">{t("inputs")}</span></header>
-      {rows.map((row) => <InputRow key={row.name} row={row} input={types[row.name]} place={names.indexOf(row.name)} onMove={move} />)}
+      <header className="card-head" style={{ height: HEAD }}>
+        <span className="card-title">{t("inputs")}</span>
+      </header>
+      {rows.map((row) => (
+        <InputRow key={row.name} row={row} input={types[row.name]} place={names.indexOf(row.name)} onMove={move} />
+      ))}
       {idle > 0 && (
         <div className="row" style={{ top: foot, height: ROW }}>
           <button type="button" className="bare more nodrag nokey" aria-expanded={!folded.length} onClick={() => edit((doc) => toggled(doc, "open", INPUTS))}>
@@ -46,9 +50,15 @@ export const InputsCard = memo(function InputsCard({ selected }: NodeProps) {
           </button>
         </div>
       )}
-      {folded.map((name) => <Socket key={name} node="input" port={name} side="output" type={types[name]?.type} shown={types[name]?.shown ?? "?"} top={foot + ROW / 2} />)}
-      <p className="hint" style={{ top: height - ROW - 8, height: ROW }}>{t("addInput")}</p>
-      <span className="unseen" role="status">{told}</span>
+      {folded.map((name) => (
+        <Socket key={name} node="input" port={name} side="output" type={types[name]?.type} shown={types[name]?.shown ?? "?"} top={foot + ROW / 2} />
+      ))}
+      <p className="hint" style={{ top: height - ROW - 8, height: ROW }}>
+        {t("addInput")}
+      </p>
+      <span className="unseen" role="status">
+        {told}
+      </span>
     </article>
   )
 })
@@ -90,7 +100,10 @@ const InputRow = memo(function InputRow({ row: { name, kind, height, top }, inpu
   }
   return (
     <div
-      ref={row} className={`row input-row ${kind}`} style={{ top, height }} data-aim={aim}
+      ref={row}
+      className={`row input-row ${kind}`}
+      style={{ top, height }}
+      data-aim={aim}
       onDragOver={(event) => {
         if (!event.dataTransfer.types.includes(DRAGGED)) return
         event.preventDefault()
@@ -108,7 +121,13 @@ const InputRow = memo(function InputRow({ row: { name, kind, height, top }, inpu
       }}
     >
       <button
-        ref={grip} type="button" className="grip nodrag nokey" draggable aria-label={t("inputMenu", { name: title || name })} aria-haspopup="menu" onKeyDown={onKeyDown}
+        ref={grip}
+        type="button"
+        className="grip nodrag nokey"
+        draggable
+        aria-label={t("inputMenu", { name: title || name })}
+        aria-haspopup="menu"
+        onKeyDown={onKeyDown}
         onDragStart={(event) => {
           event.dataTransfer.setData(DRAGGED, name)
           event.dataTransfer.effectAllowed = "move"
@@ -122,8 +141,14 @@ const InputRow = memo(function InputRow({ row: { name, kind, height, top }, inpu
       </button>
       {input && kind !== "socket" ? (
         <Field
-          at={`input.${name}`} label={title || name} port={{ ...input, help: input.help, default: fallback }} value={same(value, fallback) ? undefined : value} menu={lines}
-          onChange={(json, going) => (going ? (change: Parameters<typeof edit>[0]) => amend(`input.${name}`, change) : edit)((doc) => inputChanged(doc, types, name, json))}
+          at={`input.${name}`}
+          label={title || name}
+          port={{ ...input, help: input.help, default: fallback }}
+          value={same(value, fallback) ? undefined : value}
+          menu={lines}
+          onChange={(json, going) =>
+            (going ? (change: Parameters<typeof edit>[0]) => amend(`input.${name}`, change) : edit)((doc) => inputChanged(doc, types, name, json))
+          }
         />
       ) : (
         <span className="port">{title || name}</span>

@@ -21,7 +21,10 @@ export function Floating({ anchor, label, className = "", over = false, onClose,
         <Popover.Anchor virtualRef={anchor as RefObject<HTMLElement>} />
         <Popover.Portal>
           <Popover.Content
-            className={`floating nokey nodrag nopan nowheel ${className}`} aria-label={label} align="start" collisionPadding={10}
+            className={`floating nokey nodrag nopan nowheel ${className}`}
+            aria-label={label}
+            align="start"
+            collisionPadding={10}
             sideOffset={over ? -(anchor.current?.getBoundingClientRect().height ?? 0) : 4}
             onCloseAutoFocus={(event) => {
               event.preventDefault()

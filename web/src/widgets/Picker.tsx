@@ -40,7 +40,10 @@ export function Picker({ id: wantedId, anchor, label, options, value, search, fr
     const typed = wanted.trim()
     return free && typed && !options.some((one) => one.value === typed) ? [...fitting, { value: typed, label: t("useTyped", { text: typed }) }] : fitting
   }, [options, wanted, free, t])
-  const chosen = Math.max(0, found.findIndex((one) => one.value === value))
+  const chosen = Math.max(
+    0,
+    found.findIndex((one) => one.value === value),
+  )
   const [at, setAt] = useState(chosen)
   useEffect(() => setAt(wanted ? 0 : chosen), [wanted, options]) // as the list narrows, its first is the likeliest
   useEffect(() => void list.current?.querySelector(`[data-at="${at}"]`)?.scrollIntoView?.({ block: "nearest" }), [at, found])
@@ -50,13 +53,26 @@ export function Picker({ id: wantedId, anchor, label, options, value, search, fr
     onClose()
   }
   const onKeyDown = (event: React.KeyboardEvent) => {
-    const moves: Record<string, number> = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + 8, PageUp: at - 8, ...(search ? {} : { Home: 0, End: found.length - 1 }) }
+    const moves: Record<string, number> = {
+      ArrowDown: at + 1,
+      ArrowUp: at - 1,
+      PageDown: at + 8,
+      PageUp: at - 8,
+      ...(search ? {} : { Home: 0, End: found.length - 1 }),
+    }
     const to = moves[event.key]
     if (to !== undefined) setAt(Math.max(0, Math.min(found.length - 1, to)))
     else if (event.key === "Enter" && !event.nativeEvent.isComposing) pick(found[at])
     else if (!search && event.key.length === 1 && event.key !== " ") {
       const next = found.findIndex((one, i) => i > at && fold(one.label).startsWith(fold(event.key)))
-      setAt(next >= 0 ? next : Math.max(0, found.findIndex((one) => fold(one.label).startsWith(fold(event.key)))))
+      setAt(
+        next >= 0
+          ? next
+          : Math.max(
+              0,
+              found.findIndex((one) => fold(one.label).startsWith(fold(event.key))),
+            ),
+      )
     } else if (!search && event.key === " ") pick(found[at])
     else return
     event.preventDefault()
@@ -67,21 +83,46 @@ export function Picker({ id: wantedId, anchor, label, options, value, search, fr
       {above}
       {search && (
         <input
-          className="picker-search" role="combobox" aria-expanded aria-controls={id} aria-activedescendant={active} aria-label={t("search")} autoFocus
-          placeholder={t(free ? "searchOrType" : "search")} value={wanted} spellCheck={false} onChange={({ target }) => setWanted(target.value)} onKeyDown={onKeyDown}
+          className="picker-search"
+          role="combobox"
+          aria-expanded
+          aria-controls={id}
+          aria-activedescendant={active}
+          aria-label={t("search")}
+          autoFocus
+          placeholder={t(free ? "searchOrType" : "search")}
+          value={wanted}
+          spellCheck={false}
+          onChange={({ target }) => setWanted(target.value)}
+          onKeyDown={onKeyDown}
         />
       )}
       <div
-        ref={list} id={id} className="picker-list" role="listbox" aria-label={label}
+        ref={list}
+        id={id}
+        className="picker-list"
+        role="listbox"
+        aria-label={label}
         {...(!search && { tabIndex: 0, autoFocus: true, "aria-activedescendant": active, onKeyDown })}
       >
         {groupsOf(found).map(({ group, from, members }) => (
           <div key={from} role={group === undefined ? "presentation" : "group"} aria-label={group}>
-            {group !== undefined && <p className="picker-group" role="presentation">{group}</p>}
+            {group !== undefined && (
+              <p className="picker-group" role="presentation">
+                {group}
+              </p>
+            )}
             {members.map((one, k) => (
               <div
-                key={JSON.stringify(one.value)} id={`${id}-${from + k}`} data-at={from + k} role="option" aria-selected={one.value === value} title={one.title}
-                className={`picker-option${from + k === at ? " active" : ""}${one.faded ? " faded" : ""}`} onPointerMove={() => setAt(from + k)} onClick={() => pick(one)}
+                key={JSON.stringify(one.value)}
+                id={`${id}-${from + k}`}
+                data-at={from + k}
+                role="option"
+                aria-selected={one.value === value}
+                title={one.title}
+                className={`picker-option${from + k === at ? " active" : ""}${one.faded ? " faded" : ""}`}
+                onPointerMove={() => setAt(from + k)}
+                onClick={() => pick(one)}
               >
                 <span className="picker-label">{one.label}</span>
                 {one.detail && <span className="picker-detail">{one.detail}</span>}
