@@ -49,8 +49,8 @@ export const prepare = (entries: Entry[]): Prepared[] =>
   entries.map((entry) => ({ entry, title: all(entry.title), name: entry.id.replace(/[._:]/g, " "), tags: entry.tags.join(" "), help: all(entry.help).slice(0, 600) }))
 
 export function found(text: string, prepared: Prepared[]): Entry[] {
-  const hits = fuzzysort.go(text.trim(), prepared, {
-    keys: ["title", "name", "tags", "help"], limit: 60, threshold: 0.2,
+  const hits = fuzzysort.go(text.replace(/[._:]/g, " ").trim(), prepared, {
+    keys: ["title", "name", "tags", "help"], limit: 60, threshold: 0.12,
     scoreFn: (result) => Math.max(...WORTH.map((worth, i) => (result[i]?.score ?? 0) * worth)),
   })
   return hits.map(({ obj }) => obj.entry)
