@@ -68,7 +68,7 @@ export function Canvas() {
         onPaneContextMenu={(event) => openMenu(event, { kind: "ground" })} onNodeContextMenu={(event, node) => openMenu(event, { kind: "card", id: node.id })}
         onSelectionContextMenu={(event) => openMenu(event, { kind: "selection" })} onEdgeContextMenu={(event, edge) => openMenu(event, { kind: "wire", id: edge.id })}
         onDoubleClick={({ target, clientX, clientY }) => target instanceof Element && target.classList.contains("react-flow__pane") && openPalette({ at: onSurface(clientX, clientY), screen: [clientX, clientY] })}
-        onlyRenderVisibleElements={!whole} elevateNodesOnSelect fitView minZoom={0.02} maxZoom={2.5} zoomOnDoubleClick={false} disableKeyboardA11y edgesFocusable={false}
+        onlyRenderVisibleElements={!whole} elevateNodesOnSelect={false} fitView minZoom={0.02} maxZoom={2.5} zoomOnDoubleClick={false} disableKeyboardA11y edgesFocusable={false}
         deleteKeyCode={null} selectionKeyCode="Shift" selectionMode={SelectionMode.Partial} multiSelectionKeyCode={["Shift", "Meta", "Control"]}
         proOptions={{ hideAttribution: true }} connectionRadius={28} connectOnClick={false} fitViewOptions={{ padding: 0.08, maxZoom: 1.1, minZoom: 0.02 }}
         nodeDragThreshold={2} paneClickDistance={3} ariaLabelConfig={{ "minimap.ariaLabel": t("minimap"), "controls.zoomIn.ariaLabel": t("zoomIn"), "controls.zoomOut.ariaLabel": t("zoomOut"), "controls.fitView.ariaLabel": t("fitAll") }}

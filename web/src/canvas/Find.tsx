@@ -7,7 +7,7 @@ import { useT, words } from "../app/i18n"
 import { nodeType } from "../app/catalogue"
 import { INPUTS, OUTPUTS } from "../document/model"
 import { currentDoc } from "../document/store"
-import { reveal, useStage } from "./stage"
+import { show, useStage } from "./stage"
 
 const useFind = create<{ open: boolean }>()(() => ({ open: false }))
 export const openFind = (): void => useFind.setState({ open: true })
@@ -58,11 +58,4 @@ function Bar() {
       <button type="button" className="bare" aria-label={t("close")} onClick={close}><X size={14} /></button>
     </search>
   )
-
-  /** Show it, but leave the keyboard in the field. */
-  function show(id: string): void {
-    const field = document.activeElement
-    reveal(id)
-    window.setTimeout(() => field instanceof HTMLElement && field.focus(), 220)
-  }
 }

@@ -14,7 +14,7 @@ import { colourSelected, cut, groupSelected, linkOf, noteAt } from "./edits"
 import { type End, letGo, useHeld } from "./held"
 import { editNote } from "./NoteBox"
 import { onSurface, select, useStage } from "./stage"
-import { cutAt, endAt, linksOf, takeUp } from "./wiring"
+import { cutAt, endAt, focusedCard, linksOf, takeUp } from "./wiring"
 
 type About =
   | { kind: "ground" | "selection" }
@@ -42,6 +42,15 @@ export function openMenu(event: (Pointed & { clientX: number; clientY: number })
   if (about.kind === "card" && !end && !useStage.getState().nodes.some(({ id, selected }) => selected && id === about.id)) select([about.id])
   if (about.kind === "wire") select([], [about.id])
   useMenu.setState({ about: end ? { kind: "socket", end } : about, at: [clientX, clientY] })
+}
+
+/** The menu of the card or socket that has the keyboard. */
+export function menuAtFocus(): void {
+  const target = document.activeElement
+  const id = focusedCard()
+  const box = target?.getBoundingClientRect()
+  if (!target || !id || !box) return
+  openMenu({ target, clientX: box.x + Math.min(box.width / 2, 40), clientY: box.y + Math.min(box.height / 2, 24), preventDefault: () => undefined }, { kind: "card", id })
 }
 
 const TINTS = ["red", "amber", "green", "teal", "blue", "violet"] as const

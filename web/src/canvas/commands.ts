@@ -7,12 +7,13 @@ import { copyNow, cutNow, pasteNow } from "./clipboard"
 import { alignSelected, arrangeAll, distributeSelected, duplicateSelected, groupSelected, noteAt, nudge, removeSelected, toggleSelected } from "./edits"
 import { openFind } from "./Find"
 import { letGo, useHeld } from "./held"
+import { menuAtFocus } from "./Menu"
 import { editNote } from "./NoteBox"
 import { fit, focusCard, middle, motion, onSurface, reveal, select, selected, selectedLinks, selectedNodes, selectedPieces, useStage } from "./stage"
 import { cutAt, focusedCard, focusedEnd, giveUp, join, takeUp, walk, wiring } from "./wiring"
 
-/** Whether the keyboard is at the surface, and not in a panel beside it. */
-const here = (): boolean => document.activeElement === document.body || (document.activeElement?.closest(".surface") ?? null) !== null
+/** Whether the keyboard is at the surface or in a menu of it, and not in a panel beside it. */
+const here = (): boolean => document.activeElement === document.body || (document.activeElement?.closest(".surface, .menu") ?? null) !== null
 const onCard = (): boolean => document.activeElement?.classList.contains("react-flow__node") ?? false
 const some = (): boolean => here() && selectedPieces().length > 0
 const several = (): boolean => here() && selected().length > 1
@@ -88,6 +89,7 @@ const COMMANDS: Command[] = [
   { id: "canvas.next", words: "nextCard", section: "wire", keys: ["Tab"], when: () => onCard() && neighbour(1) !== undefined, run: () => reveal(neighbour(1)!) },
   { id: "canvas.previous", words: "previousCard", section: "wire", keys: ["Shift+Tab"], when: () => onCard() && neighbour(-1) !== undefined, run: () => reveal(neighbour(-1)!) },
   { id: "canvas.enter", words: "enterCard", section: "wire", keys: ["Enter"], when: onCard, run: enter },
+  { id: "canvas.menu", words: "openMenu", section: "wire", keys: ["Shift+F10", "ContextMenu"], when: () => focusedCard() !== null, run: menuAtFocus },
   { id: "canvas.escape", words: "leaveCard", section: "wire", keys: ["Escape"], inFields: true, when: () => here(), run: escape },
 ]
 

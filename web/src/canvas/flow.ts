@@ -104,7 +104,7 @@ export function inOrder(doc: Doc): string[] {
 
 const KINDS: Record<string, string> = { [INPUTS]: "inputs", [OUTPUTS]: "outputs" }
 
-/** before: what was shown of this document until now. A card without a place of its own stays where it was, or goes where it is arranged. */
+/** before: what was shown of this document until now. A card without a place of its own is where it was arranged first, also after undo of a move. */
 export function flowNodes(doc: Doc, nodes: Catalogue["nodes"], check: Check | null, before: Map<string, Node>): Node[] {
   const shapes = outlinesOf(doc, nodes, check)
   const given = doc.layout?.nodes ?? {}
@@ -113,12 +113,13 @@ export function flowNodes(doc: Doc, nodes: Catalogue["nodes"], check: Check | nu
   const arrangement = free.length ? arranged(doc, shapes) : {}
   const made: Node[] = Object.entries(shapes).map(([id, { width, height, handles }]) => {
     const old = before.get(id)
-    const [x, y] = given[id] ?? (old ? [old.position.x, old.position.y] : arrangement[id]!)
+    const rest = (old?.data.rest as Point | undefined) ?? (old ? [old.position.x, old.position.y] : arrangement[id])
+    const [x, y] = given[id] ?? rest!
     const told = id === INPUTS ? check : null // until Python has told the inputs' types, sockets were measured on rows of the wrong heights
     const same = old && old.position.x === x && old.position.y === y && old.height === height && sameHandles(old.handles ?? [], handles) && old.data.told === told
     if (same) return old
     return {
-      ...(old ?? {}), id, type: KINDS[id] ?? "op", position: { x, y }, width, height, measured: { width, height }, handles, data: { handles, told },
+      ...(old ?? {}), id, type: KINDS[id] ?? "op", position: { x, y }, width, height, measured: { width, height }, handles, data: { handles, told, rest: rest ?? [x, y] },
       deletable: !(id in KINDS), ariaLabel: id in KINDS ? KINDS[id] : id, dragHandle: ".card-head",
     } as Node
   })
@@ -133,7 +134,6 @@ function box(id: string, type: "group" | "note", at: Point, size: Point, before:
   if (old && old.position.x === at[0] && old.position.y === at[1] && old.width === size[0] && old.height === size[1]) return old
   return {
     ...(old ?? {}), id, type: `${type}Box`, position: { x: at[0], y: at[1] }, width: size[0], height: size[1], measured: { width: size[0], height: size[1] }, data: {},
-    zIndex: type === "group" ? -1001 : 0, // below the wires, also when it is selected and so raised by 1000
     ariaLabel: name, dragHandle: type === "group" ? ".group-head" : undefined,
   } as Node
 }

@@ -114,8 +114,8 @@ export function fit(ids?: Iterable<string>): void {
   void get().flow?.fitView({ padding: 0.08, maxZoom: 1.1, minZoom: 0.02, nodes, ...motion() })
 }
 
-/** Bring a card into view if it is not, and give it the keyboard. */
-export function focusCard(id: string): void {
+/** Bring a card into view if it is not; when it is there, `then`. */
+function bring(id: string, then: () => void): void {
   const { flow, element, nodes } = get()
   const node = nodes.find((one) => one.id === id)
   if (!flow || !element || !node) return
@@ -123,9 +123,18 @@ export function focusCard(id: string): void {
   const { x, y, zoom } = flow.getViewport()
   const box = element.getBoundingClientRect()
   const seen = rect.x * zoom + x >= 0 && rect.y * zoom + y >= 0 && (rect.x + rect.width) * zoom + x <= box.width && (rect.y + Math.min(rect.height, 120)) * zoom + y <= box.height
-  const there = () => element.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(id)}"]`)?.focus({ preventScroll: true })
-  if (seen) return there()
-  void flow.setCenter(rect.x + rect.width / 2, rect.y + rect.height / 2, { zoom: Math.max(zoom, 0.6), ...motion() }).then(() => requestAnimationFrame(there))
+  if (seen) return then()
+  void flow.setCenter(rect.x + rect.width / 2, rect.y + rect.height / 2, { zoom: Math.max(zoom, 0.6), ...motion() }).then(() => requestAnimationFrame(then))
+}
+
+/** Give a card the keyboard, in view. */
+export const focusCard = (id: string): void =>
+  bring(id, () => get().element?.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(id)}"]`)?.focus({ preventScroll: true }))
+
+/** Select a card and bring it into view; the keyboard stays where it is. */
+export function show(id: string): void {
+  select([id])
+  bring(id, () => undefined)
 }
 
 /** Jump to a card: select it, bring it into view, give it the keyboard. */
