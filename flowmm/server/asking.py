@@ -248,10 +248,10 @@ def models(graph: Graph, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
                 value = wire.value if type(wire) is Const else input_value(wiring, wire.name, inputs)[0] if type(wire) is Input else None
             if isinstance(value, str):
                 named.setdefault(value, []).append(f"{wiring.names[i]}.{name}")
-    return [{"source": source, "ports": ports, **here(source, graph)} for source, ports in named.items()]
+    return [{"source": source, "ports": ports, **_here(source, graph)} for source, ports in named.items()]
 
 
-def here(source: str, graph: Graph) -> dict[str, Any]:
+def _here(source: str, graph: Graph) -> dict[str, Any]:
     """A model or a LoRA that can be opened; else why not."""
     try:
         name = source if source.startswith(("zoo:", "hf:")) else str(graph.folder.resolve(source))

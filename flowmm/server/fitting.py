@@ -9,7 +9,7 @@ from ..face.graph import Graph
 from ..graph.problems import Problem, listed
 from ..graph.wiring import Const, Input
 from ..models import shelf
-from .asking import here
+from .asking import _here as here
 from .refusals import Refused
 
 

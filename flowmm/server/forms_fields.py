@@ -16,10 +16,10 @@ from ..face.graph import Graph
 from ..graph.check import UNSET
 from ..graph.problems import brief
 from ..graph.signature import Parameter
+from ..models import shelf
 from ..sockets import HeatMap, Image, Labels, Mask, NotAccepted, Score, Seed, Text
 from ..sockets.types import NONE, Choice, ListOf, Plain, Socket, Type, Union
 from ..sockets.values import LARGEST_SEED, numbered
-from .fitting import fitting
 from .refusals import Refused
 from .summary import EXACT
 from .uploads import Uploads
@@ -169,11 +169,11 @@ def _lines_reader(found: list[Type]) -> Callable[[Any], Any]:
 
 def models(parameter: Parameter, graph: Graph) -> list[tuple[str, str]]:
     """The models that are here and fit, all of them if that cannot be told; and the default, which may not be here."""
-    found = fitting(graph, "input", parameter.name)["models"]
-    shown = [(one["name"], one["name"]) for one in found if one["fits"]] or [(one["name"], one["name"]) for one in found]
+    names = [entry.name for entry in shelf.entries() if entry.kind != "unfinished"]
+    fit = [name for name in names if all(problem.level == "warning" for problem in graph.check(**{parameter.name: name}).problems)]
+    shown = [(name, name) for name in fit or names]
     if isinstance(parameter.default, str) and parameter.default not in [name for name, _ in shown]:
-        is_here = any(one["name"] == parameter.default for one in found)
-        shown.append((parameter.default if is_here else f"{parameter.default} (not here)", parameter.default))
+        shown.append((parameter.default if parameter.default in names else f"{parameter.default} (not here)", parameter.default))
     return [("–", "")] * optional(parameter.type) + shown
 
 

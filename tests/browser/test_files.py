@@ -65,6 +65,16 @@ def test_a_title_is_edited_in_the_language_that_is_shown(page, server):
     assert page.title() == "New · flowmm"
 
 
+def test_escape_leaves_a_title_as_it_was(page, server):
+    own_graph(server, "escaped")
+    opened(page, server, "escaped")
+    page.get_by_role("button", name="Escaped").click()
+    page.keyboard.type("Never mind")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Escaped")).to_be_visible()
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
+
+
 # ── losing nothing ──────────────────────────────────────────────────────────────────────────────
 
 

@@ -4,14 +4,13 @@ import { lazy, Suspense } from "react"
 import { Route, Switch } from "wouter"
 import { Home } from "../home/Home"
 import { DropToOpen } from "./DropToOpen"
-import { Tips } from "./Tip"
 import { Toasts } from "./toasts"
 
 const Editor = lazy(() => import("../editor/Editor"))
 
 export function App() {
   return (
-    <Tips delayDuration={500}>
+    <>
       <Suspense>
         <Switch>
           <Route path="/edit/:name?">{({ name }) => <Editor name={name ? decodeURIComponent(name) : ""} />}</Route>
@@ -20,6 +19,6 @@ export function App() {
       </Suspense>
       <DropToOpen />
       <Toasts />
-    </Tips>
+    </>
   )
 }

@@ -46,8 +46,3 @@ export function Choice({ chosen, run, children }: { chosen: boolean; run(): void
 
 export const Label = ({ children }: { children: ReactNode }) => <Radix.Label className="menu-label">{children}</Radix.Label>
 export const Line = () => <Radix.Separator className="menu-line" />
-
-/** A link among the items. */
-export function LinkItem({ icon, href, children }: { icon?: ReactNode; href: string; children: ReactNode }) {
-  return <Radix.Item className="menu-item" asChild><a href={href} target="_blank" rel="noreferrer">{icon}{children}</a></Radix.Item>
-}

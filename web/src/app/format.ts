@@ -1,4 +1,4 @@
-// Times and sizes in the language chosen.
+// Times in the language chosen.
 import { say, useLanguage } from "./i18n"
 
 const MINUTE = 60_000
@@ -18,8 +18,4 @@ export function ago(at: number, now = Date.now()): string {
 
 export function date(at: number): string {
   return new Intl.DateTimeFormat(useLanguage.getState().language, { dateStyle: "medium", timeStyle: "short" }).format(at)
-}
-
-export function number(value: number): string {
-  return new Intl.NumberFormat(useLanguage.getState().language).format(value)
 }

@@ -2,10 +2,10 @@
 import "./inputs.css"
 import type { NodeProps } from "@xyflow/react"
 import { GripVertical } from "lucide-react"
-import { type KeyboardEvent, memo, useCallback, useRef, useState } from "react"
+import { type KeyboardEvent, memo, useRef, useState } from "react"
 import { useCatalogue } from "../app/catalogue"
 import type { Check } from "../api/types"
-import { say, useT, words } from "../app/i18n"
+import { useT, words } from "../app/i18n"
 import { INPUTS, inputValue, moveInput, removeInput } from "../document/model"
 import { amend, currentDoc, edit, useDocument } from "../document/store"
 import { useTyping } from "../typing/store"
@@ -30,19 +30,14 @@ export const InputsCard = memo(function InputsCard({ selected }: NodeProps) {
   const { rows, folded, idle, foot, height } = inputsShape(doc, inputTypes(doc, nodes ?? {}, check))
   const [told, setTold] = useState("")
   const names = Object.keys(doc.inputs ?? {})
-  const move = useCallback((name: string, to: number) => {
+  const move = (name: string, to: number) => {
     edit((doc) => moveInput(doc, name, to))
-    const now = Object.keys(currentDoc().inputs ?? {})
-    setTold(say("moved", { name, n: now.indexOf(name) + 1, count: now.length }))
-  }, [])
+    setTold(t("moved", { name, n: Object.keys(currentDoc().inputs ?? {}).indexOf(name) + 1, count: names.length }))
+  }
   return (
     <article className={`card own inputs${selected ? " selected" : ""}`} aria-label={t("inputs")}>
-      <header className="card-head" style={{ height: HEAD }}>
-        <span className="card-title">{t("inputs")}</span>
-      </header>
-      {rows.map((row) => (
-        <InputRow key={row.name} row={row} input={types[row.name]} place={names.indexOf(row.name)} onMove={move} />
-      ))}
+      <header className="card-head" style={{ height: HEAD }}><span className="card-title">{t("inputs")}</span></header>
+      {rows.map((row) => <InputRow key={row.name} row={row} input={types[row.name]} place={names.indexOf(row.name)} onMove={move} />)}
       {idle > 0 && (
         <div className="row" style={{ top: foot, height: ROW }}>
           <button type="button" className="bare more nodrag nokey" aria-expanded={!folded.length} onClick={() => edit((doc) => toggled(doc, "open", INPUTS))}>
@@ -50,15 +45,9 @@ export const InputsCard = memo(function InputsCard({ selected }: NodeProps) {
           </button>
         </div>
       )}
-      {folded.map((name) => (
-        <Socket key={name} node="input" port={name} side="output" type={types[name]?.type} shown={types[name]?.shown ?? "?"} top={foot + ROW / 2} />
-      ))}
-      <p className="hint" style={{ top: height - ROW - 8, height: ROW }}>
-        {t("addInput")}
-      </p>
-      <span className="unseen" role="status">
-        {told}
-      </span>
+      {folded.map((name) => <Socket key={name} node="input" port={name} side="output" type={types[name]?.type} shown={types[name]?.shown ?? "?"} top={foot + ROW / 2} />)}
+      <p className="hint" style={{ top: height - ROW - 8, height: ROW }}>{t("addInput")}</p>
+      <span className="unseen" role="status">{told}</span>
     </article>
   )
 })
@@ -85,7 +74,7 @@ const InputRow = memo(function InputRow({ row: { name, kind, height, top }, inpu
     { words: t("details"), run: () => setDetails(true) },
     { words: t("moveUp"), run: () => onMove(name, place - 1), off: place === 0 },
     { words: t("moveDown"), run: () => onMove(name, place + 1) },
-    { words: t("deleteInput"), run: () => edit((doc) => removeInput(doc, name)), danger: true },
+    { words: t("deleteInput"), run: () => edit((doc) => removeInput(doc, name)), grave: true },
   ]
   const onKeyDown = (event: KeyboardEvent) => {
     const by = { ArrowUp: -1, ArrowDown: 1 }[event.key]
@@ -100,10 +89,7 @@ const InputRow = memo(function InputRow({ row: { name, kind, height, top }, inpu
   }
   return (
     <div
-      ref={row}
-      className={`row input-row ${kind}`}
-      style={{ top, height }}
-      data-aim={aim}
+      ref={row} className={`row input-row ${kind}`} style={{ top, height }} data-aim={aim}
       onDragOver={(event) => {
         if (!event.dataTransfer.types.includes(DRAGGED)) return
         event.preventDefault()
@@ -121,13 +107,7 @@ const InputRow = memo(function InputRow({ row: { name, kind, height, top }, inpu
       }}
     >
       <button
-        ref={grip}
-        type="button"
-        className="grip nodrag nokey"
-        draggable
-        aria-label={t("inputMenu", { name: title || name })}
-        aria-haspopup="menu"
-        onKeyDown={onKeyDown}
+        ref={grip} type="button" className="grip nodrag nokey" draggable aria-label={t("inputMenu", { name: title || name })} aria-haspopup="menu" onKeyDown={onKeyDown}
         onDragStart={(event) => {
           event.dataTransfer.setData(DRAGGED, name)
           event.dataTransfer.effectAllowed = "move"
@@ -141,14 +121,8 @@ const InputRow = memo(function InputRow({ row: { name, kind, height, top }, inpu
       </button>
       {input && kind !== "socket" ? (
         <Field
-          at={`input.${name}`}
-          label={title || name}
-          port={{ ...input, help: input.help, default: fallback }}
-          value={same(value, fallback) ? undefined : value}
-          menu={lines}
-          onChange={(json, going) =>
-            (going ? (change: Parameters<typeof edit>[0]) => amend(`input.${name}`, change) : edit)((doc) => inputChanged(doc, types, name, json))
-          }
+          at={`input.${name}`} label={title || name} port={{ ...input, help: input.help, default: fallback }} value={same(value, fallback) ? undefined : value} menu={lines}
+          onChange={(json, going) => (going ? (change: Parameters<typeof edit>[0]) => amend(`input.${name}`, change) : edit)((doc) => inputChanged(doc, types, name, json))}
         />
       ) : (
         <span className="port">{title || name}</span>

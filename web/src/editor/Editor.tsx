@@ -73,7 +73,7 @@ function useAddress(): void {
       startSync({
         named(name, copied) {
           navigate(`/edit/${encodeURIComponent(name)}`, { replace: true })
-          if (copied) tell(say("copied", { name }))
+          if (copied) tell(say("copiedTemplate", { name }))
         },
       }),
     [navigate],

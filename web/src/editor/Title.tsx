@@ -1,5 +1,5 @@
 // The graph's title, edited in place in the language chosen.
-import { useState } from "react"
+import { useRef, useState } from "react"
 import { useT, words, useLanguage } from "../app/i18n"
 import type { Words } from "../api/types"
 import { edit, useDocument } from "../document/store"
@@ -9,15 +9,16 @@ export function Title() {
   const title = useDocument(({ doc }) => doc.title)
   const name = useDocument(({ name }) => name)
   const [draft, setDraft] = useState<string | null>(null)
+  const left = useRef(false) // Escape: what goes away loses the focus, which is no reason to take the text
   const shown = words(title)
   const commit = () => {
-    if (draft !== null && draft.trim() !== shown) edit((doc) => ({ ...doc, title: titled(doc.title, draft.trim()) }))
+    if (draft !== null && !left.current && draft.trim() !== shown) edit((doc) => ({ ...doc, title: titled(doc.title, draft.trim()) }))
     setDraft(null)
   }
   if (draft === null)
     return (
       <h1 className="title">
-        <button type="button" className={`bare${shown ? "" : " none"}`} title={t("title")} onClick={() => setDraft(shown)}>{shown || name || t("untitled")}</button>
+        <button type="button" className={`bare${shown ? "" : " none"}`} title={t("title")} onClick={() => ((left.current = false), setDraft(shown))}>{shown || name || t("untitled")}</button>
       </h1>
     )
   return (
@@ -26,7 +27,10 @@ export function Title() {
       onFocus={({ target }) => target.select()} onChange={({ target }) => setDraft(target.value)} onBlur={commit}
       onKeyDown={({ key, nativeEvent }) => {
         if (key === "Enter" && !nativeEvent.isComposing) commit()
-        if (key === "Escape") setDraft(null)
+        if (key === "Escape") {
+          left.current = true
+          setDraft(null)
+        }
       }}
     />
   )

@@ -1,18 +1,18 @@
 // All graphs: one's own, and the shipped ones as templates.
 import "./home.css"
-import { FolderOpen, PencilLine, Plus, Search, Trash2 } from "lucide-react"
+import { FolderOpen, Plus, Search, Trash2 } from "lucide-react"
 import { useCallback, useEffect, useState } from "react"
 import { Link, useLocation } from "wouter"
 import { type ApiError, api } from "../api/client"
 import type { Covers, ListedGraph } from "../api/types"
 import { chooseFile } from "../app/files"
-import { ago } from "../app/format"
-import { say, useT, words } from "../app/i18n"
+import { say, useT } from "../app/i18n"
 import { Preferences } from "../app/Preferences"
 import { sentence, tell, tellError } from "../app/toasts"
 import { type Draft, drafts } from "../document/drafts"
 import { freeGraphName } from "../document/filenames"
 import { settled } from "../document/sync"
+import { DraftCard } from "./DraftCard"
 import { type Actions, GraphCard } from "./GraphCard"
 import { found, grouped, latestFirst } from "./groups"
 import { RenameDialog } from "./RenameDialog"
@@ -59,7 +59,7 @@ export function Home() {
       {list.map((graph) => <GraphCard key={`${graph.own}${graph.name}`} graph={graph} covers={covers} unsaved={left.some(({ name }) => name === graph.name)} actions={actions} />)}
     </ul>
   )
-  const nameless = query ? [] : left.filter(({ name }) => name === "")
+  const lone = query ? [] : left.filter(({ name }) => !name || (graphs && !graphs.some((graph) => graph.name === name)))
   return (
     <div className="home">
       <header className="home-bar">
@@ -81,12 +81,12 @@ export function Home() {
             <button type="button" className="button" onClick={() => void load()}>{t("again")}</button>
           </div>
         )}
-        {graphs && shown.length === 0 && <p className="none">{t("noneFound", { query })}</p>}
-        {(graphs || left.length > 0) && (own.length > 0 || nameless.length > 0 || !query) && (
+        {graphs && shown.length === 0 && <p className="none">{t("noGraphFound", { query })}</p>}
+        {(graphs || left.length > 0) && (own.length > 0 || lone.length > 0 || !query) && (
           <section aria-labelledby="yours">
             <h2 id="yours">{t("yours")}</h2>
-            {nameless.length > 0 && <ul className="graphs">{nameless.map((draft) => <DraftCard key={draft.id} draft={draft} />)}</ul>}
-            {own.length > 0 ? cards(own) : nameless.length === 0 && <p className="none">{t("noneOwn")}</p>}
+            {lone.length > 0 && <ul className="graphs">{lone.map((draft) => <DraftCard key={draft.id} draft={draft} discard={() => void drafts.remove(draft.id).then(load, tellError)} />)}</ul>}
+            {own.length > 0 ? cards(own) : lone.length === 0 && <p className="none">{t("noneOwn")}</p>}
           </section>
         )}
         {!graphs && !error && <Skeletons />}
@@ -107,19 +107,6 @@ export function Home() {
 async function duplicated(name: string): Promise<string> {
   const [{ doc }, graphs] = await Promise.all([api.graph(name), api.graphs()])
   return (await api.save(freeGraphName(name, graphs.map(({ name }) => name)), doc, null)).name
-}
-
-/** A graph that is in this browser only. */
-function DraftCard({ draft: { id, doc, at } }: { draft: Draft }) {
-  const t = useT()
-  return (
-    <li className="graph">
-      <Link href={`/edit?draft=${id}`} className="graph-link">
-        <div className="cover empty"><PencilLine size={24} strokeWidth={1.4} /></div>
-        <div className="graph-said"><h3>{words(doc.title) || t("untitled")}</h3><p>{t("neverSaved")}</p><footer><span>{t("changedAt", { when: ago(at) })}</span></footer></div>
-      </Link>
-    </li>
-  )
 }
 
 /** Where the cards will be. */

@@ -29,7 +29,7 @@ export function TrashDialog({ close, done }: { close(): void; done(): void }) {
         {trashed?.map((one) => (
           <li key={one.id}>
             <div><b>{one.name}</b><small>{t("deletedAt", { when: ago(one.deleted * 1000) })}</small></div>
-            <button type="button" className="button" aria-label={`${t("restore")}: ${one.name}`} onClick={() => void restore(one)}>{t("restore")}</button>
+            <button type="button" className="button" aria-label={`${t("bringBack")}: ${one.name}`} onClick={() => void restore(one)}>{t("bringBack")}</button>
           </li>
         ))}
       </ul>

@@ -7,11 +7,7 @@ import { type WidgetProps, choices } from "./kind"
 import { Picker } from "./Picker"
 
 const MANY = 8
-const NAMED = new Map<Json, Key>([
-  [null, "auto"],
-  [true, "yes"],
-  [false, "no"],
-])
+const NAMED = new Map<Json, Key>([[null, "auto"], [true, "yes"], [false, "no"]])
 
 export function Choice({ id, label, port, shown, isDefault, change }: WidgetProps) {
   const t = useT()
@@ -26,15 +22,7 @@ export function Choice({ id, label, port, shown, isDefault, change }: WidgetProp
   return (
     <>
       <button
-        ref={button}
-        id={id}
-        type="button"
-        className={`control choice${isDefault ? " default" : ""}`}
-        role="combobox"
-        aria-label={label}
-        aria-expanded={open}
-        aria-haspopup="listbox"
-        aria-controls={open ? `${id}-list` : undefined}
+        ref={button} id={id} type="button" className={`control choice${isDefault ? " default" : ""}`} role="combobox" aria-label={label} aria-expanded={open} aria-haspopup="listbox"
         onClick={() => setOpen(true)}
         onKeyDown={(event) => {
           if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return
@@ -48,15 +36,9 @@ export function Choice({ id, label, port, shown, isDefault, change }: WidgetProp
       </button>
       {open && (
         <Picker
-          id={`${id}-list`}
-          anchor={button}
-          label={label}
-          value={shown ?? null}
-          search={free || values.length > MANY}
-          free={free}
+          anchor={button} label={label} value={shown ?? null} search={free || values.length > MANY} free={free}
           options={values.map((value) => ({ value, label: name(value), ...(value === port.default && { detail: t("default") }) }))}
-          onPick={(value) => change(value)}
-          onClose={() => setOpen(false)}
+          onPick={(value) => change(value)} onClose={() => setOpen(false)}
         />
       )}
     </>

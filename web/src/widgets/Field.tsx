@@ -62,20 +62,12 @@ export function Field({ at, label, port, value, onChange, menu = [] }: FieldProp
   }
   return (
     <div
-      className={`widget nodrag nokey ${TALL.has(kind) ? "tall" : "flat"} is-${kind}${wrong ? " wrong" : ""}`}
-      data-field={at}
-      onContextMenu={onContextMenu}
+      className={`widget nodrag nokey ${TALL.has(kind) ? "tall" : "flat"} is-${kind}${wrong ? " wrong" : ""}`} data-field={at} onContextMenu={onContextMenu}
       onFocus={({ currentTarget }) => currentTarget.classList.add("nowheel")} // the wheel is the canvas's until somebody works here
       onBlur={({ currentTarget }) => currentTarget.classList.remove("nowheel")}
     >
-      <span className="head" data-help={[label, words(port.help), ranged(port)].filter(Boolean).join("\n")}>
-        {kind === "number" || kind === "slider" || kind === "seed" ? (
-          <NumberLabel {...props} />
-        ) : (
-          <label htmlFor={id} className="name">
-            {label}
-          </label>
-        )}
+      <span className="head" data-help={[words(port.help), ranged(port)].filter(Boolean).join("\n") || undefined}>
+        {kind === "number" || kind === "slider" || kind === "seed" ? <NumberLabel {...props} /> : <label htmlFor={id} className="name">{label}</label>}
         <span className="tools">
           {writes && <Tool icon={Maximize2} label={label} words={t("writeLarge")} run={() => setLarge(true)} />}
           {reset && <Tool icon={RotateCcw} label={label} words={t("reset")} run={reset} />}
@@ -83,11 +75,7 @@ export function Field({ at, label, port, value, onChange, menu = [] }: FieldProp
         </span>
       </span>
       <Widget kind={kind} props={props} large={large} onLarge={setLarge} />
-      {wrong && (
-        <span className="fault" role="alert">
-          {wrong}
-        </span>
-      )}
+      {wrong && <span className="fault" role="alert">{wrong}</span>}
       {point && <FieldMenu at={point} label={label} lines={lines} onClose={() => setPoint(null)} />}
     </div>
   )
@@ -103,24 +91,11 @@ function Widget({ kind, props, large, onLarge }: { kind: WidgetKind; props: Widg
   if (kind === "lines") return <Lines {...props} large={large} onLarge={onLarge} />
   if (kind === "line") return <Line {...props} />
   const Lazy = { pictures: Pictures, mask: Mask, model: ModelChooser }[kind]
-  return (
-    <Suspense fallback={<span className="control" />}>
-      <Lazy {...props} />
-    </Suspense>
-  )
+  return <Suspense fallback={<span className="control" />}><Lazy {...props} /></Suspense>
 }
 
 function Check({ id, label, shown, isDefault, change }: WidgetProps) {
-  return (
-    <input
-      id={id}
-      type="checkbox"
-      className={isDefault ? "default" : ""}
-      aria-label={label}
-      checked={shown === true}
-      onChange={({ target }) => change(target.checked)}
-    />
-  )
+  return <input id={id} type="checkbox" className={isDefault ? "default" : ""} aria-label={label} checked={shown === true} onChange={({ target }) => change(target.checked)} />
 }
 
 interface ToolProps {
@@ -131,11 +106,7 @@ interface ToolProps {
 }
 
 function Tool({ icon: Icon, label, words, run }: ToolProps) {
-  return (
-    <button type="button" className="bare" aria-label={`${label} · ${words}`} data-help={words} onClick={run}>
-      <Icon size={13} />
-    </button>
-  )
+  return <button type="button" className="bare" aria-label={`${label} · ${words}`} data-help={words} onClick={run}><Icon size={13} /></button>
 }
 
 /** One text as a list of texts, or the first of several alone. */

@@ -6,7 +6,7 @@ import { createPortal } from "react-dom"
 export interface MenuLine {
   words: string
   run(): void
-  danger?: boolean // takes something away
+  grave?: boolean // takes something away
   off?: boolean
 }
 
@@ -23,18 +23,12 @@ export function FieldMenu({ at, label, lines, onClose }: Props) {
   return (
     <DropdownMenu.Root open modal={false} onOpenChange={(open) => !open && onClose()}>
       {createPortal(
-        <DropdownMenu.Trigger asChild>
-          <span className="field-menu-anchor" aria-hidden style={{ left: at[0], top: at[1] }} />
-        </DropdownMenu.Trigger>,
+        <DropdownMenu.Trigger asChild><span className="field-menu-anchor" aria-hidden style={{ left: at[0], top: at[1] }} /></DropdownMenu.Trigger>,
         document.body, // outside the canvas, whose zoom would move it
       )}
       <DropdownMenu.Portal>
         <DropdownMenu.Content
-          className="menu nokey"
-          align="start"
-          sideOffset={2}
-          loop
-          aria-label={label}
+          className="menu nokey" align="start" sideOffset={2} loop aria-label={label}
           onCloseAutoFocus={(event) => {
             event.preventDefault()
             if (before.current instanceof HTMLElement && before.current.isConnected) before.current.focus({ preventScroll: true })
@@ -42,12 +36,7 @@ export function FieldMenu({ at, label, lines, onClose }: Props) {
           }}
         >
           {lines.map((line) => (
-            <DropdownMenu.Item
-              key={line.words}
-              className={`menu-item${line.danger ? " danger" : ""}`}
-              disabled={line.off}
-              onSelect={() => void (chosen.current = line)}
-            >
+            <DropdownMenu.Item key={line.words} className={`menu-item${line.grave ? " grave" : ""}`} disabled={line.off} onSelect={() => void (chosen.current = line)}>
               {line.words}
             </DropdownMenu.Item>
           ))}

@@ -40,9 +40,5 @@ export function Help() {
     }
   }, [])
   if (!shown) return null
-  return (
-    <div className="help" role="tooltip" style={{ left: shown.x, top: shown.y, transform: shown.above ? "translateY(-100%)" : undefined }}>
-      {shown.text}
-    </div>
-  )
+  return <div className="help" role="tooltip" style={{ left: shown.x, top: shown.y, transform: shown.above ? "translateY(-100%)" : undefined }}>{shown.text}</div>
 }

@@ -22,40 +22,26 @@ export function InputDetails({ anchor, name, onClose }: Props) {
   const [wanted, setWanted] = useState(name)
   const fault = wanted === name ? "" : !isName(wanted) ? t("nameWrong") : taken && wanted in taken ? t("nameTaken") : ""
   const said = (text: Words | undefined) => (typeof text === "object" ? (text[language] ?? "") : (text ?? ""))
-  const say = (what: "title" | "help", text: string) =>
-    amend(`input.${name}.${what}`, (doc) => setInput(doc, name, { [what]: reworded(doc.inputs?.[name]?.[what], language, text) }))
+  const say = (what: "title" | "help", text: string) => amend(`input.${name}.${what}`, (doc) => setInput(doc, name, { [what]: reworded(doc.inputs?.[name]?.[what], language, text) }))
   const finish = () => {
     if (fault) return
     if (wanted !== name) edit((doc) => renameInput(doc, name, wanted))
     onClose()
   }
   return (
-    <Floating anchor={anchor} label={t("details")} className="input-details" onClose={onClose}>
+    <Floating anchor={anchor} label={t("details")} className="details" onClose={onClose}>
       <form onSubmit={(event) => (event.preventDefault(), finish())}>
         <label htmlFor={`${id}n`}>{t("inputName")}</label>
         <input
-          id={`${id}n`}
-          className="control"
-          value={wanted}
-          spellCheck={false}
-          autoComplete="off"
-          aria-invalid={fault !== ""}
-          aria-describedby={`${id}d`}
-          onFocus={({ target }) => target.select()}
-          onChange={({ target }) => setWanted(target.value)}
+          id={`${id}n`} className="control" value={wanted} spellCheck={false} autoComplete="off" aria-invalid={fault !== ""} aria-describedby={`${id}d`}
+          onFocus={({ target }) => target.select()} onChange={({ target }) => setWanted(target.value)}
         />
-        <small id={`${id}d`} className={fault ? "wrong" : ""} role={fault ? "alert" : undefined}>
-          {fault || t("inputNameHelp")}
-        </small>
+        <small id={`${id}d`} className={fault ? "wrong" : ""} role={fault ? "alert" : undefined}>{fault || t("inputNameHelp")}</small>
         <label htmlFor={`${id}t`}>{t("inputTitle")}</label>
         <input id={`${id}t`} className="control" value={said(input?.title)} placeholder={name} onChange={({ target }) => say("title", target.value)} />
         <label htmlFor={`${id}h`}>{t("inputHelp")}</label>
         <textarea id={`${id}h`} className="control" rows={3} value={said(input?.help)} onChange={({ target }) => say("help", target.value)} />
-        <footer>
-          <button type="submit" className="button primary" disabled={fault !== ""}>
-            {t("done")}
-          </button>
-        </footer>
+        <footer><button type="submit" className="button primary" disabled={fault !== ""}>{t("done")}</button></footer>
       </form>
     </Floating>
   )

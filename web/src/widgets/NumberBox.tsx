@@ -12,17 +12,10 @@ export function NumberBox({ id, at, label, port, shown, isDefault, change }: Wid
   const t = useT()
   const range = rangeOf(port)
   const number = typeof shown === "number" ? shown : null
-  const { moved, ...scrub } = useScrub(number, range, (value) => change(value, true))
+  const scrub = useScrub(number, range, (value) => change(value, true))
   const step = (by: number) => change(nudged(number, by, range), true)
   const arrow = (by: number, name: "less" | "more1") => (
-    <button
-      type="button"
-      className="arrow"
-      tabIndex={-1}
-      aria-label={`${label} · ${t(name)}`}
-      {...scrub}
-      onClick={(event) => !moved() && step(by * factor(event))}
-    >
+    <button type="button" className="arrow" tabIndex={-1} aria-label={`${label} · ${t(name)}`} {...scrub} onClick={(event) => !scrub.moved() && step(by * factor(event))}>
       {by < 0 ? <ChevronLeft size={12} /> : <ChevronRight size={12} />}
     </button>
   )
@@ -58,22 +51,9 @@ export function Written({ id, label, number, range, step, change }: WrittenProps
   return (
     <>
       <input
-        id={id}
-        type="text"
-        inputMode={range.whole ? "numeric" : "decimal"}
-        role="spinbutton"
-        aria-label={label}
-        aria-valuenow={number ?? undefined}
-        aria-valuemin={range.low}
-        aria-valuemax={range.high}
-        aria-invalid={fault !== ""}
-        aria-describedby={fault ? `${id}-fault` : undefined}
-        autoComplete="off"
-        placeholder={t("auto")}
-        value={draft ?? number ?? ""}
-        onFocus={({ target }) => target.select()}
-        onBlur={() => setDraft(null)}
-        onWheel={onWheel}
+        id={id} type="text" inputMode={range.whole ? "numeric" : "decimal"} role="spinbutton" aria-label={label} aria-valuenow={number ?? undefined} aria-valuemin={range.low}
+        aria-valuemax={range.high} aria-invalid={fault !== ""} aria-describedby={fault ? `${id}-fault` : undefined} autoComplete="off" placeholder={t("auto")}
+        value={draft ?? number ?? ""} onFocus={({ target }) => target.select()} onBlur={() => setDraft(null)} onWheel={onWheel}
         onChange={({ target }) => {
           setDraft(target.value)
           const now = read(target.value, range)
@@ -87,11 +67,7 @@ export function Written({ id, label, number, range, step, change }: WrittenProps
           step((event.key === "ArrowUp" ? 1 : -1) * factor(event))
         }}
       />
-      {fault && (
-        <span id={`${id}-fault`} className="fault" role="alert">
-          {fault}
-        </span>
-      )}
+      {fault && <span id={`${id}-fault`} className="fault" role="alert">{fault}</span>}
     </>
   )
 }
@@ -101,9 +77,7 @@ export function NumberLabel({ id, label, port, shown, change }: Omit<WidgetProps
   const { moved, ...scrub } = useScrub(typeof shown === "number" ? shown : null, rangeOf(port), (value) => change(value, true))
   return (
     <label
-      htmlFor={id}
-      className="name scrubs"
-      {...scrub}
+      htmlFor={id} className="name scrubs" {...scrub}
       onClick={(event: PointerEvent<HTMLLabelElement> | React.MouseEvent) => moved() && event.preventDefault()}
     >
       {label}

@@ -10,13 +10,7 @@ export function OutOfInput({ node, port, value }: { node: string; port: string; 
   if (!isWire(value) || !value.from.startsWith("input.")) return null
   return (
     <span className="tools nodrag nokey">
-      <button
-        type="button"
-        className="bare"
-        aria-label={`${port} · ${t("outOfInput")}`}
-        data-help={t("outOfInput")}
-        onClick={() => edit((doc) => demoted(doc, node, port))}
-      >
+      <button type="button" className="bare" aria-label={`${port} · ${t("outOfInput")}`} data-help={t("outOfInput")} onClick={() => edit((doc) => demoted(doc, node, port))}>
         <LogOut size={13} />
       </button>
     </span>

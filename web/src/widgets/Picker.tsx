@@ -22,17 +22,15 @@ interface Props {
   search: boolean
   free?: boolean // what is typed may be picked, too
   above?: ReactNode
-  id?: string // of the list
   onPick(value: Json): void
   onClose(): void
 }
 
 const fold = (text: string) => text.toLowerCase().replace(/[\s_-]/g, "")
 
-export function Picker({ id: wantedId, anchor, label, options, value, search, free = false, above, onPick, onClose }: Props) {
+export function Picker({ anchor, label, options, value, search, free = false, above, onPick, onClose }: Props) {
   const t = useT()
-  const ownId = useId()
-  const id = wantedId ?? ownId
+  const id = useId()
   const list = useRef<HTMLDivElement>(null)
   const [wanted, setWanted] = useState("")
   const found = useMemo(() => {
@@ -40,12 +38,9 @@ export function Picker({ id: wantedId, anchor, label, options, value, search, fr
     const typed = wanted.trim()
     return free && typed && !options.some((one) => one.value === typed) ? [...fitting, { value: typed, label: t("useTyped", { text: typed }) }] : fitting
   }, [options, wanted, free, t])
-  const chosen = Math.max(
-    0,
-    found.findIndex((one) => one.value === value),
-  )
+  const chosen = Math.max(0, found.findIndex((one) => one.value === value))
   const [at, setAt] = useState(chosen)
-  useEffect(() => setAt(wanted ? 0 : chosen), [wanted, options]) // as the list narrows, its first is the likeliest
+  useEffect(() => setAt(wanted ? 0 : chosen), [wanted]) // eslint: as the list narrows its first is the likeliest
   useEffect(() => void list.current?.querySelector(`[data-at="${at}"]`)?.scrollIntoView?.({ block: "nearest" }), [at, found])
   const pick = (one: Option | undefined) => {
     if (!one) return
@@ -53,26 +48,13 @@ export function Picker({ id: wantedId, anchor, label, options, value, search, fr
     onClose()
   }
   const onKeyDown = (event: React.KeyboardEvent) => {
-    const moves: Record<string, number> = {
-      ArrowDown: at + 1,
-      ArrowUp: at - 1,
-      PageDown: at + 8,
-      PageUp: at - 8,
-      ...(search ? {} : { Home: 0, End: found.length - 1 }),
-    }
+    const moves: Record<string, number> = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + 8, PageUp: at - 8, ...(search ? {} : { Home: 0, End: found.length - 1 }) }
     const to = moves[event.key]
     if (to !== undefined) setAt(Math.max(0, Math.min(found.length - 1, to)))
     else if (event.key === "Enter" && !event.nativeEvent.isComposing) pick(found[at])
     else if (!search && event.key.length === 1 && event.key !== " ") {
       const next = found.findIndex((one, i) => i > at && fold(one.label).startsWith(fold(event.key)))
-      setAt(
-        next >= 0
-          ? next
-          : Math.max(
-              0,
-              found.findIndex((one) => fold(one.label).startsWith(fold(event.key))),
-            ),
-      )
+      setAt(next >= 0 ? next : Math.max(0, found.findIndex((one) => fold(one.label).startsWith(fold(event.key)))))
     } else if (!search && event.key === " ") pick(found[at])
     else return
     event.preventDefault()
@@ -83,67 +65,29 @@ export function Picker({ id: wantedId, anchor, label, options, value, search, fr
       {above}
       {search && (
         <input
-          className="picker-search"
-          role="combobox"
-          aria-expanded
-          aria-controls={id}
-          aria-activedescendant={active}
-          aria-label={t("search")}
-          autoFocus
-          placeholder={t(free ? "searchOrType" : "search")}
-          value={wanted}
-          spellCheck={false}
-          onChange={({ target }) => setWanted(target.value)}
-          onKeyDown={onKeyDown}
+          className="picker-search" role="combobox" aria-expanded aria-controls={id} aria-activedescendant={active} aria-label={t("search")} autoFocus
+          placeholder={t(free ? "searchOrType" : "search")} value={wanted} spellCheck={false} onChange={({ target }) => setWanted(target.value)} onKeyDown={onKeyDown}
         />
       )}
       <div
-        ref={list}
-        id={id}
-        className="picker-list"
-        role="listbox"
-        aria-label={label}
+        ref={list} id={id} className="picker-list" role="listbox" aria-label={label}
         {...(!search && { tabIndex: 0, autoFocus: true, "aria-activedescendant": active, onKeyDown })}
       >
-        {groupsOf(found).map(({ group, from, members }) => (
-          <div key={from} role={group === undefined ? "presentation" : "group"} aria-label={group}>
-            {group !== undefined && (
-              <p className="picker-group" role="presentation">
-                {group}
-              </p>
-            )}
-            {members.map((one, k) => (
-              <div
-                key={JSON.stringify(one.value)}
-                id={`${id}-${from + k}`}
-                data-at={from + k}
-                role="option"
-                aria-selected={one.value === value}
-                title={one.title}
-                className={`picker-option${from + k === at ? " active" : ""}${one.faded ? " faded" : ""}`}
-                onPointerMove={() => setAt(from + k)}
-                onClick={() => pick(one)}
-              >
-                <span className="picker-label">{one.label}</span>
-                {one.detail && <span className="picker-detail">{one.detail}</span>}
-                {one.value === value && <Check size={13} aria-hidden />}
-              </div>
-            ))}
+        {found.map((one, i) => (
+          <div key={`${one.group ?? ""}${JSON.stringify(one.value)}`}>
+            {one.group !== undefined && one.group !== found[i - 1]?.group && <p className="picker-group">{one.group}</p>}
+            <div
+              id={`${id}-${i}`} data-at={i} role="option" aria-selected={one.value === value} className={`picker-option${i === at ? " active" : ""}${one.faded ? " faded" : ""}`}
+              title={one.title} onPointerMove={() => setAt(i)} onClick={() => pick(one)}
+            >
+              <span className="picker-label">{one.label}</span>
+              {one.detail && <span className="picker-detail">{one.detail}</span>}
+              {one.value === value && <Check size={13} aria-hidden />}
+            </div>
           </div>
         ))}
+        {!found.length && <p className="picker-none">{t("nothingFound")}</p>}
       </div>
-      {!found.length && <p className="picker-none">{t("nothingFound")}</p>}
     </Floating>
   )
-}
-
-/** Neighbours of one group together; from: the place of the first among all. */
-function groupsOf(options: Option[]): { group: string | undefined; from: number; members: Option[] }[] {
-  const made: { group: string | undefined; from: number; members: Option[] }[] = []
-  options.forEach((one, i) => {
-    const last = made.at(-1)
-    if (last && last.group === one.group) last.members.push(one)
-    else made.push({ group: one.group, from: i, members: [one] })
-  })
-  return made
 }

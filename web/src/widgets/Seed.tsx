@@ -26,38 +26,19 @@ export function Seed({ id, at, label, shown, isDefault, change }: WidgetProps) {
   const { icon: Icon, words } = MODES[mode]
   return (
     <span className={`control number seed${isDefault ? " default" : ""}`}>
-      <Written
-        id={id}
-        label={label}
-        number={number}
-        range={RANGE}
-        step={(by) => change(nudged(number, Math.round(by) || Math.sign(by), RANGE), true)}
-        change={change}
-      />
-      <button type="button" className="inside" aria-label={`${label} · ${t("dice")}`} data-help={t("dice")} onClick={() => change(dice())}>
-        <Dices size={14} />
-      </button>
+      <Written id={id} label={label} number={number} range={RANGE} step={(by) => change(nudged(number, Math.round(by) || Math.sign(by), RANGE), true)} change={change} />
+      <button type="button" className="inside" aria-label={`${label} · ${t("dice")}`} data-help={t("dice")} onClick={() => change(dice())}><Dices size={14} /></button>
       <button
-        ref={button}
-        type="button"
-        className={`inside${mode === "keep" ? "" : " on"}`}
-        aria-label={`${label} · ${t("afterRun")}: ${t(words)}`}
-        data-help={`${t("afterRun")}: ${t(words)}`}
-        aria-haspopup="listbox"
-        onClick={() => setOpen(true)}
+        ref={button} type="button" className={`inside${mode === "keep" ? "" : " on"}`} aria-label={`${label} · ${t("afterRun")}: ${t(words)}`} data-help={`${t("afterRun")}: ${t(words)}`}
+        aria-haspopup="listbox" onClick={() => setOpen(true)}
       >
         <Icon size={13} />
       </button>
       {open && (
         <Picker
-          anchor={button}
-          label={t("afterRun")}
-          search={false}
-          value={mode}
-          above={<p className="picker-group">{t("afterRun")}</p>}
+          anchor={button} label={t("afterRun")} search={false} value={mode} above={<p className="picker-group">{t("afterRun")}</p>}
           options={(Object.keys(MODES) as SeedMode[]).map((one) => ({ value: one, label: t(MODES[one].words) }))}
-          onPick={(one) => edit((doc) => setSeedMode(doc, at, one as SeedMode))}
-          onClose={() => setOpen(false)}
+          onPick={(one) => edit((doc) => setSeedMode(doc, at, one as SeedMode))} onClose={() => setOpen(false)}
         />
       )}
     </span>

@@ -14,18 +14,10 @@ export function Slider({ id, label, port, shown, isDefault, change }: WidgetProp
   return (
     <span className={`slider${isDefault ? " default" : ""}`}>
       <Track.Root
-        ref={root}
-        className="track"
-        min={low}
-        max={high}
-        step={step}
-        value={[number ?? low]}
-        onValueChange={([value]) => change(tidy(value!, step), true)}
+        ref={root} className="track" min={low} max={high} step={step} value={[number ?? low]} onValueChange={([value]) => change(tidy(value!, step), true)}
         onWheel={({ deltaY }) => deltaY && root.current?.contains(document.activeElement) && change(nudged(number, -Math.sign(deltaY), range), true)}
       >
-        <Track.Track className="groove">
-          <Track.Range className="filled" />
-        </Track.Track>
+        <Track.Track className="groove"><Track.Range className="filled" /></Track.Track>
         <Track.Thumb className="thumb" aria-label={`${label} · ${low}–${high}`} />
       </Track.Root>
       <span className={`control number narrow${isDefault ? " default" : ""}`}>

@@ -11,14 +11,8 @@ export function Line({ id, label, port, shown, isDefault, change }: WidgetProps)
   const empty = isOptional(port.type) || port.default !== undefined ? undefined : ""
   return (
     <input
-      id={id}
-      type="text"
-      className={`control${isDefault ? " default" : ""}`}
-      aria-label={label}
-      autoComplete="off"
-      spellCheck={false}
-      placeholder={shown === null || shown === undefined ? t("auto") : ""}
-      value={typeof shown === "string" || typeof shown === "number" ? shown : ""}
+      id={id} type="text" className={`control${isDefault ? " default" : ""}`} aria-label={label} autoComplete="off" spellCheck={false}
+      placeholder={shown === null || shown === undefined ? t("auto") : ""} value={typeof shown === "string" || typeof shown === "number" ? shown : ""}
       onChange={({ target }) => change(target.value || empty, true)}
     />
   )
@@ -71,30 +65,14 @@ function Area({ id, label, shown, isDefault, text, fault, hint, onText, large, o
   return (
     <>
       <textarea
-        {...common}
-        ref={area}
-        id={id}
-        className={`control area${isDefault ? " default" : ""}`}
-        placeholder={shown === null || shown === undefined ? t("auto") : (hint ?? "")}
+        {...common} ref={area} id={id} className={`control area${isDefault ? " default" : ""}`} placeholder={shown === null || shown === undefined ? t("auto") : (hint ?? "")}
         onChange={({ target }) => onText(target.value)}
       />
-      {fault && (
-        <span className="fault" role="alert">
-          {fault}
-        </span>
-      )}
+      {fault && <span className="fault" role="alert">{fault}</span>}
       {large && (
-        <Floating anchor={area} label={label} className="text-page" over onClose={() => onLarge(false)}>
-          <header>
-            <span>{label}</span>
-            <span className="count">{hint ?? t("letters", { n: [...text].length })}</span>
-          </header>
-          <textarea
-            {...common}
-            autoFocus
-            onFocus={({ target }) => target.setSelectionRange(text.length, text.length)}
-            onChange={({ target }) => onText(target.value)}
-          />
+        <Floating anchor={area} label={label} className="page" over onClose={() => onLarge(false)}>
+          <header><span>{label}</span><span className="count">{hint ?? t("letters", { n: [...text].length })}</span></header>
+          <textarea {...common} autoFocus onFocus={({ target }) => target.setSelectionRange(text.length, text.length)} onChange={({ target }) => onText(target.value)} />
         </Floating>
       )}
     </>

@@ -35,9 +35,7 @@ export const whole = (port: FieldPort): boolean => members(port.type).some(isWho
 
 /** The sockets that a port takes, alone or in lists. */
 const sockets = (port: FieldPort): string[] =>
-  members(port.type)
-    .map((type) => (type.kind === "list" && type.item ? type.item : type))
-    .flatMap(({ kind, name }) => (kind === "socket" && name ? [name] : []))
+  members(port.type).map((type) => (type.kind === "list" && type.item ? type.item : type)).flatMap(({ kind, name }) => (kind === "socket" && name ? [name] : []))
 
 const STEPS = 100 // that a hand can tell apart on a slider
 

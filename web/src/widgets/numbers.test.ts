@@ -24,14 +24,7 @@ describe("a number that is written", () => {
   it("is nothing when nothing is written", () => expect(read("  ", COUNT)).toEqual({ value: undefined }))
   it("is told what is wrong with it", () => {
     const faults = [read("abc", ANY), read("2.5", COUNT), read("0", COUNT), read("65", COUNT), read("1,2,3", ANY), read("9007199254740993", { whole: true })]
-    expect(faults).toEqual([
-      { fault: "noNumber" },
-      { fault: "noWhole" },
-      { fault: "tooLow" },
-      { fault: "tooHigh" },
-      { fault: "noNumber" },
-      { fault: "noWhole" },
-    ])
+    expect(faults).toEqual([{ fault: "noNumber" }, { fault: "noWhole" }, { fault: "tooLow" }, { fault: "tooHigh" }, { fault: "noNumber" }, { fault: "noWhole" }])
   })
 })
 

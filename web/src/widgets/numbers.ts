@@ -32,12 +32,7 @@ export type Fault = "noNumber" | "noWhole" | "tooLow" | "tooHigh"
 
 /** What a person wrote: a number, nothing (undefined), or what is wrong with it. */
 export function read(text: string, { low, high, whole }: Range): { value: number | undefined } | { fault: Fault } {
-  const written = text
-    .trim()
-    .replace(/^\+/, "")
-    .replace("−", "-")
-    .replace("，", ".")
-    .replace(/^([^.]*),([^.]*)$/, "$1.$2")
+  const written = text.trim().replace(/^\+/, "").replace("−", "-").replace("，", ".").replace(/^([^.]*),([^.]*)$/, "$1.$2")
   if (!written) return { value: undefined }
   const value = Number(written)
   if (!Number.isFinite(value)) return { fault: "noNumber" }

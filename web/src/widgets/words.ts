@@ -62,7 +62,7 @@ export const en = {
   modelMissing: "This model is not here",
   copyCommand: "Copy the command",
   copied: "Copied",
-  looking: "Looking which fit…",
+  lookingWhichFit: "Looking which fit…",
   noModel: "None",
   chooseModel: "Choose a model",
   // the card of inputs
@@ -142,7 +142,7 @@ export const zh: typeof en = {
   modelMissing: "本机没有这个模型",
   copyCommand: "复制命令",
   copied: "已复制",
-  looking: "正在查找合适的模型…",
+  lookingWhichFit: "正在查找合适的模型…",
   noModel: "无",
   chooseModel: "选择模型",
   inputMenu: "{name}：更多操作",

@@ -20,42 +20,20 @@ export default function ModelChooser({ id, at, label, port, shown, isDefault, ch
   return (
     <>
       <button
-        ref={button}
-        id={id}
-        type="button"
-        role="combobox"
-        aria-label={label}
-        aria-expanded={open}
-        aria-haspopup="listbox"
-        aria-controls={open ? `${id}-list` : undefined}
-        aria-description={missing}
-        className={`control choice model${isDefault ? " default" : ""}${missing ? " missing" : ""}`}
-        data-help={missing ? plainly(missing) : source}
-        onClick={() => setOpen(true)}
-        onKeyDown={(event) => event.key === "ArrowDown" && (event.preventDefault(), setOpen(true))}
+        ref={button} id={id} type="button" role="combobox" aria-label={label} aria-expanded={open} aria-haspopup="listbox" aria-description={missing}
+        className={`control choice model${isDefault ? " default" : ""}${missing ? " missing" : ""}`} data-help={missing ? plainly(missing) : source}
+        onClick={() => setOpen(true)} onKeyDown={(event) => event.key === "ArrowDown" && (event.preventDefault(), setOpen(true))}
       >
         {missing && <TriangleAlert size={13} aria-hidden />}
         <span>{source || t(shown === null ? "noModel" : "chooseModel")}</span>
         <ChevronDown size={13} aria-hidden />
       </button>
-      {open && (
-        <Models
-          id={`${id}-list`}
-          anchor={button}
-          at={at}
-          label={label}
-          value={shown}
-          optional={isOptional(port.type)}
-          onPick={(value) => change(value)}
-          onClose={() => setOpen(false)}
-        />
-      )}
+      {open && <Models anchor={button} at={at} label={label} value={shown} optional={isOptional(port.type)} onPick={(value) => change(value)} onClose={() => setOpen(false)} />}
     </>
   )
 }
 
 interface ModelsProps {
-  id: string
   anchor: React.RefObject<HTMLElement | null>
   at: string
   label: string
@@ -78,12 +56,8 @@ function Models({ at, value, optional, ...rest }: ModelsProps) {
   const given = found?.given
   return (
     <Picker
-      {...rest}
-      value={value}
-      search
-      free
-      options={found ? optionsOf(found, optional, t) : []}
-      above={given && !given.here ? <Missing why={given.why ?? ""} /> : !found ? <p className="picker-none">{failed || t("looking")}</p> : undefined}
+      {...rest} value={value} search free options={found ? optionsOf(found, optional, t) : []}
+      above={given && !given.here ? <Missing why={given.why ?? ""} /> : !found ? <p className="picker-none">{failed || t("lookingWhichFit")}</p> : undefined}
     />
   )
 }
@@ -91,12 +65,8 @@ function Models({ at, value, optional, ...rest }: ModelsProps) {
 /** Those that fit, by where they come from; then the others, each with why not. */
 export function optionsOf({ models }: Fitting, optional: boolean, t: (key: Key) => string): Option[] {
   const options = models.map((one): Option => ({
-    value: one.name,
-    label: one.name.replace(/^zoo:/, ""),
-    detail: [one.class, sized(one.bytes)].filter(Boolean).join(" · "),
-    title: [one.why, one.licence].filter(Boolean).join("\n"),
-    group: one.fits ? t(one.kind === "unfinished" ? "pulled" : one.kind) : t("otherModels"),
-    faded: !one.fits,
+    value: one.name, label: one.name.replace(/^zoo:/, ""), detail: [one.class, sized(one.bytes)].filter(Boolean).join(" · "), title: [one.why, one.licence].filter(Boolean).join("\n"),
+    group: one.fits ? t(one.kind === "unfinished" ? "pulled" : one.kind) : t("otherModels"), faded: !one.fits,
   }))
   return optional ? [{ value: null, label: t("noModel") }, ...options] : options
 }
@@ -116,19 +86,11 @@ function Missing({ why }: { why: string }) {
   const command = /`(flowmm models [^`]+)`/.exec(why)?.[1]
   return (
     <div className="missing-model" role="alert">
-      <p>
-        <TriangleAlert size={14} aria-hidden /> {t("modelMissing")}
-      </p>
+      <p><TriangleAlert size={14} aria-hidden /> {t("modelMissing")}</p>
       <p className="why">{plainly(why)}.</p>
       {command && (
-        <button
-          type="button"
-          className="command"
-          aria-label={`${t("copyCommand")}: ${command}`}
-          onClick={() => void navigator.clipboard.writeText(command).then(() => setCopied(true))}
-        >
-          <code>{command}</code>
-          {copied ? t("copied") : <Copy size={13} aria-hidden />}
+        <button type="button" className="command" aria-label={`${t("copyCommand")}: ${command}`} onClick={() => void navigator.clipboard.writeText(command).then(() => setCopied(true))}>
+          <code>{command}</code>{copied ? t("copied") : <Copy size={13} aria-hidden />}
         </button>
       )}
     </div>

@@ -34,12 +34,8 @@ export function Earlier({ anchor, label, onPick, onClose }: Props) {
           <Tabs.Trigger value="results">{t("results")}</Tabs.Trigger>
           <Tabs.Trigger value="uploads">{t("uploads")}</Tabs.Trigger>
         </Tabs.List>
-        <Tabs.Content value="results">
-          <Results onPick={pick} />
-        </Tabs.Content>
-        <Tabs.Content value="uploads">
-          <Uploads onPick={pick} />
-        </Tabs.Content>
+        <Tabs.Content value="results"><Results onPick={pick} /></Tabs.Content>
+        <Tabs.Content value="uploads"><Uploads onPick={pick} /></Tabs.Content>
       </Tabs.Root>
     </Floating>
   )
@@ -76,16 +72,10 @@ function Thumbs({ seen, onPick, more }: { seen: Seen[] | null; onPick: Props["on
   return (
     <div className="earlier-grid">
       {once.map(({ picture, title }) => (
-        <button key={keyOf(picture)} type="button" title={title} aria-label={title} onClick={() => onPick(picture)}>
-          <img src={pictureUrl(picture, "", 160)} alt="" loading="lazy" />
-        </button>
+        <button key={keyOf(picture)} type="button" title={title} aria-label={title} onClick={() => onPick(picture)}><img src={pictureUrl(picture, "", 160)} alt="" loading="lazy" /></button>
       ))}
       {!once.length && <p className="picker-none">{t("nonePicture")}</p>}
-      {more && (
-        <button type="button" className="earlier-more" onClick={more}>
-          {t("morePictures")}
-        </button>
-      )}
+      {more && <button type="button" className="earlier-more" onClick={more}>{t("morePictures")}</button>}
     </div>
   )
 }

@@ -23,12 +23,7 @@ export default function Mask(props: WidgetProps) {
       {over && (
         <Suspense>
           <MaskPainter
-            label={props.label}
-            graph={graph}
-            mask={picturesOf(props.shown)[0] ?? null}
-            picture={over.picture}
-            name={over.name}
-            onClose={() => setOver(null)}
+            label={props.label} graph={graph} mask={picturesOf(props.shown)[0] ?? null} picture={over.picture} name={over.name} onClose={() => setOver(null)}
             onDone={(id) => props.change({ upload: id })}
           />
         </Suspense>

@@ -83,8 +83,7 @@ export default function MaskPainter({ label, graph, picture, name, mask: first, 
     if (last.current) setEdits((n) => n + 1)
     last.current = null
   }
-  const resize = (by: number) =>
-    setSize((now) => Math.max(1, Math.min(mask?.width ?? 1, Math.round(by > 0 ? Math.max(now + 1, now * 1.25) : Math.min(now - 1, now / 1.25)))))
+  const resize = (by: number) => setSize((now) => Math.max(1, Math.min(mask?.width ?? 1, Math.round(by > 0 ? Math.max(now + 1, now * 1.25) : Math.min(now - 1, now / 1.25)))))
   const onKeyDown = (event: KeyboardEvent) => {
     if (!mask || (event.target instanceof HTMLInputElement && event.key.startsWith("Arrow"))) return
     const command = event.ctrlKey || event.metaKey
@@ -125,101 +124,36 @@ export default function MaskPainter({ label, graph, picture, name, mask: first, 
             <Dialog.Title>{t("paintMask")}</Dialog.Title>
             <Dialog.Description>{name ? t("paintOver", { name }) : label}</Dialog.Description>
             <div className="painter-bar" role="toolbar" aria-label={label}>
-              <button
-                type="button"
-                className="painter-tool"
-                aria-pressed={paints}
-                aria-label={t("brush")}
-                data-help={`${t("brush")} · B`}
-                onClick={() => setPaints(true)}
-              >
-                <Brush size={15} />
-              </button>
-              <button
-                type="button"
-                className="painter-tool"
-                aria-pressed={!paints}
-                aria-label={t("eraser")}
-                data-help={`${t("eraser")} · E`}
-                onClick={() => setPaints(false)}
-              >
-                <Eraser size={15} />
-              </button>
+              <button type="button" className="painter-tool" aria-pressed={paints} aria-label={t("brush")} data-help={`${t("brush")} · B`} onClick={() => setPaints(true)}><Brush size={15} /></button>
+              <button type="button" className="painter-tool" aria-pressed={!paints} aria-label={t("eraser")} data-help={`${t("eraser")} · E`} onClick={() => setPaints(false)}><Eraser size={15} /></button>
               <label className="painter-size">
                 {t("brushSize")}
-                <input
-                  type="range"
-                  min={1}
-                  max={Math.max(2, Math.round(Math.min(mask?.width ?? 2, mask?.height ?? 2) / 2))}
-                  value={size}
-                  onChange={({ target }) => setSize(Number(target.value))}
-                />
+                <input type="range" min={1} max={Math.max(2, Math.round(Math.min(mask?.width ?? 2, mask?.height ?? 2) / 2))} value={size} onChange={({ target }) => setSize(Number(target.value))} />
                 <output>{size}</output>
               </label>
-              <button
-                type="button"
-                className="painter-tool"
-                aria-label={t("undo")}
-                data-help={`${t("undo")} · Ctrl Z`}
-                disabled={!mask?.canUndo}
-                onClick={() => edit((mask) => mask.undo())}
-              >
-                <Undo2 size={15} />
-              </button>
-              <button type="button" className="painter-tool" aria-label={t("redo")} disabled={!mask?.canRedo} onClick={() => edit((mask) => mask.redo())}>
-                <Redo2 size={15} />
-              </button>
-              <button
-                type="button"
-                className="painter-tool"
-                aria-label={t("invert")}
-                data-help={`${t("invert")} · I`}
-                onClick={() => kept((mask) => mask.invert())}
-              >
-                <Contrast size={15} />
-              </button>
-              <button type="button" className="painter-tool" aria-label={t("clear")} data-help={t("clear")} onClick={() => kept((mask) => mask.clear())}>
-                <Trash2 size={15} />
-              </button>
+              <button type="button" className="painter-tool" aria-label={t("undo")} data-help={`${t("undo")} · Ctrl Z`} disabled={!mask?.canUndo} onClick={() => edit((mask) => mask.undo())}><Undo2 size={15} /></button>
+              <button type="button" className="painter-tool" aria-label={t("redo")} disabled={!mask?.canRedo} onClick={() => edit((mask) => mask.redo())}><Redo2 size={15} /></button>
+              <button type="button" className="painter-tool" aria-label={t("invert")} data-help={`${t("invert")} · I`} onClick={() => kept((mask) => mask.invert())}><Contrast size={15} /></button>
+              <button type="button" className="painter-tool" aria-label={t("clear")} data-help={t("clear")} onClick={() => kept((mask) => mask.clear())}><Trash2 size={15} /></button>
             </div>
             <div className="painter-room">
               {mask && (
                 <div className="painter-board" style={{ width: mask.width * scale, height: mask.height * scale }} data-enlarged={scale > 1}>
                   {below && <img src={below.src} alt="" draggable={false} />}
                   <canvas
-                    ref={board}
-                    width={mask.width}
-                    height={mask.height}
-                    tabIndex={0}
-                    role="img"
-                    aria-label={label}
-                    aria-description={t("maskKeys")}
-                    onPointerDown={onPointerDown}
-                    onPointerMove={onPointerMove}
-                    onPointerUp={onPointerUp}
-                    onPointerCancel={onPointerUp}
-                    onPointerLeave={() => !last.current && setCursor(null)}
+                    ref={board} width={mask.width} height={mask.height} tabIndex={0} role="img" aria-label={label} aria-description={t("maskKeys")} onPointerDown={onPointerDown}
+                    onPointerMove={onPointerMove} onPointerUp={onPointerUp} onPointerCancel={onPointerUp} onPointerLeave={() => !last.current && setCursor(null)}
                   />
-                  {cursor && (
-                    <i className="painter-cursor" style={{ left: cursor.x * scale, top: cursor.y * scale, width: size * scale, height: size * scale }} />
-                  )}
+                  {cursor && <i className="painter-cursor" style={{ left: cursor.x * scale, top: cursor.y * scale, width: size * scale, height: size * scale }} />}
                 </div>
               )}
             </div>
-            {fault && (
-              <p className="painter-fault" role="alert">
-                {fault}
-              </p>
-            )}
+            {fault && <p className="painter-fault" role="alert">{fault}</p>}
             <footer>
               <span className="painter-keys">{t("maskKeys")}</span>
-              <span className="painter-covered" data-edits={edits}>
-                {mask && t("covered", { n: Math.round(100 * mask.covered) })}
-              </span>
+              <span className="painter-covered" data-edits={edits}>{mask && t("covered", { n: Math.round(100 * mask.covered) })}</span>
               <Dialog.Close className="button">{t("cancel")}</Dialog.Close>
-              <button type="button" className="button primary" onClick={() => void finish()}>
-                {t("useMask")}
-              </button>
+              <button type="button" className="button primary" onClick={() => void finish()}>{t("useMask")}</button>
             </footer>
           </Dialog.Content>
         </Dialog.Portal>
@@ -246,10 +180,7 @@ async function loaded(url: string | null): Promise<HTMLImageElement | null> {
   if (!url) return null
   const image = new Image()
   image.src = url
-  return image.decode().then(
-    () => image,
-    () => null,
-  )
+  return image.decode().then(() => image, () => null)
 }
 
 /** The picture to paint over, and the mask there is, stretched to its size if it has another. */

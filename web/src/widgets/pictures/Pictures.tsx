@@ -41,7 +41,8 @@ export default function Pictures({ id, label, shown, isDefault, change, single =
   const receive = (event: DragEvent | ClipboardEvent, data: DataTransfer) => {
     const { files, picture } = carried(data)
     if (!files.length && !picture && event.type === "paste") return
-    event.preventDefault() // whoever else hears of it knows that it was taken
+    event.preventDefault()
+    event.stopPropagation()
     setOver(false)
     adding.current = pictures.length > 1
     if (picture) put([picture])
@@ -59,44 +60,23 @@ export default function Pictures({ id, label, shown, isDefault, change, single =
   }
   return (
     <div
-      ref={zone}
-      className={`picked${over ? " over" : ""}${isDefault ? " default" : ""}`}
-      data-count={Math.min(pictures.length, 5)}
-      onPaste={(event) => receive(event, event.clipboardData)}
-      onDragOver={(event) => (event.preventDefault(), setOver(true))}
-      onDragLeave={() => setOver(false)}
+      ref={zone} className={`pictures${over ? " over" : ""}${isDefault ? " default" : ""}`} data-count={Math.min(pictures.length, 5)} onPaste={(event) => receive(event, event.clipboardData)}
+      onDragOver={(event) => (event.preventDefault(), event.stopPropagation(), setOver(true))} onDragLeave={() => setOver(false)}
       onDrop={(event) => !event.dataTransfer.types.includes(DRAGGED) && receive(event, event.dataTransfer)}
     >
       <input
-        ref={file}
-        type="file"
-        hidden
-        accept={TYPES}
-        multiple={!single}
-        aria-hidden
-        tabIndex={-1}
+        ref={file} type="file" hidden accept={TYPES} multiple={!single} aria-hidden tabIndex={-1}
         onChange={({ target }) => {
           void take([...(target.files ?? [])], put)
           target.value = ""
         }}
       />
-      {pictures.length === 0 && (
-        <button id={id} type="button" className="picture-none" aria-label={label} onClick={() => ask(false)}>
-          <Upload size={16} />
-          {t("dropPicture")}
-        </button>
-      )}
+      {pictures.length === 0 && <button id={id} type="button" className="picture-none" aria-label={label} onClick={() => ask(false)}><Upload size={16} />{t("dropPicture")}</button>}
       {pictures.map((one, i) => (
         <Tile
-          key={`${i} ${keyOf(one)}`}
-          id={i === 0 ? id : undefined}
-          url={pictureUrl(one, graph, pictures.length > 1 ? 128 : 256)}
-          name={nameOf(one)}
-          label={pictures.length > 1 ? `${label} · ${t("picture", { n: i + 1, count: pictures.length })}` : label}
-          onRemove={() => without(i)}
-          onKeyDown={(event) => onKeyDown(event, i)}
-          place={pictures.length > 1 ? i : null}
-          onPlace={(from) => change(valueOf(moved(pictures, from, i)))}
+          key={`${i} ${keyOf(one)}`} id={i === 0 ? id : undefined} url={pictureUrl(one, graph, pictures.length > 1 ? 128 : 256)} name={nameOf(one)}
+          label={pictures.length > 1 ? `${label} · ${t("picture", { n: i + 1, count: pictures.length })}` : label} onRemove={() => without(i)} onKeyDown={(event) => onKeyDown(event, i)}
+          place={pictures.length > 1 ? i : null} onPlace={(from) => change(valueOf(moved(pictures, from, i)))}
         />
       ))}
       <span className="picture-tools">
@@ -105,21 +85,11 @@ export default function Pictures({ id, label, shown, isDefault, change, single =
         <Tool icon={Images} label={label} words={t("fromEarlier")} run={() => setPicking(true)} />
         {also}
       </span>
-      {busy && (
-        <span className="picture-busy">
-          <Loader size={16} className="spin" aria-label={t("uploading")} />
-        </span>
-      )}
-      {fault && (
-        <span className="fault" role="alert">
-          {fault}
-        </span>
-      )}
+      {busy && <span className="picture-busy"><Loader size={16} className="spin" aria-label={t("uploading")} /></span>}
+      {fault && <span className="fault" role="alert">{fault}</span>}
       {picking && (
         <Earlier
-          anchor={zone}
-          label={label}
-          onClose={() => setPicking(false)}
+          anchor={zone} label={label} onClose={() => setPicking(false)}
           onPick={(picture) => {
             adding.current = pictures.length > 1
             put([picture])
@@ -146,38 +116,15 @@ function Tile({ id, url, name, label, place, onRemove, onPlace, onKeyDown }: Til
   const [lost, setLost] = useState(false)
   return (
     <div
-      id={id}
-      className="picture-tile"
-      tabIndex={0}
-      role="group"
-      aria-label={label}
-      aria-description={place === null ? name : `${name}. ${t("moveHelp")}`}
-      onKeyDown={onKeyDown}
-      draggable={place !== null}
-      onDragStart={(event) => event.dataTransfer.setData(DRAGGED, String(place))}
+      id={id} className="picture-tile" tabIndex={0} role="img" aria-label={label} aria-description={place === null ? name : `${name}. ${t("moveHelp")}`} onKeyDown={onKeyDown}
+      draggable={place !== null} onDragStart={(event) => event.dataTransfer.setData(DRAGGED, String(place))}
       onDrop={(event) => {
         const from = event.dataTransfer.getData(DRAGGED)
         if (from) onPlace(Number(from))
       }}
     >
-      {lost ? (
-        <span className="picture-lost">
-          {name}
-          <small>{t("cannotShow")}</small>
-        </span>
-      ) : (
-        <img src={url} alt="" draggable={false} onError={() => setLost(true)} />
-      )}
-      <button
-        type="button"
-        className="picture-remove"
-        tabIndex={-1}
-        aria-label={`${label} · ${t("removePicture")}`}
-        data-help={t("removePicture")}
-        onClick={onRemove}
-      >
-        <X size={12} />
-      </button>
+      {lost ? <span className="picture-lost">{name}<small>{t("cannotShow")}</small></span> : <img src={url} alt="" draggable={false} onError={() => setLost(true)} />}
+      <button type="button" className="picture-remove" tabIndex={-1} aria-label={`${label} · ${t("removePicture")}`} data-help={t("removePicture")} onClick={onRemove}><X size={12} /></button>
     </div>
   )
 }
@@ -190,9 +137,5 @@ interface ToolProps {
 }
 
 export function Tool({ icon: Icon, label, words, run }: ToolProps) {
-  return (
-    <button type="button" className="picture-tool" aria-label={`${label} · ${words}`} data-help={words} onClick={run}>
-      <Icon size={14} />
-    </button>
-  )
+  return <button type="button" className="picture-tool" aria-label={`${label} · ${words}`} data-help={words} onClick={run}><Icon size={14} /></button>
 }

@@ -73,10 +73,7 @@ export class Mask {
   stroke(from: Spot, to: Spot, size: number, paint: boolean): Box {
     const radius = Math.max(0.5, size / 2)
     const box = this.within({
-      left: Math.min(from.x, to.x) - radius,
-      top: Math.min(from.y, to.y) - radius,
-      right: Math.max(from.x, to.x) + radius + 1,
-      bottom: Math.max(from.y, to.y) + radius + 1,
+      left: Math.min(from.x, to.x) - radius, top: Math.min(from.y, to.y) - radius, right: Math.max(from.x, to.x) + radius + 1, bottom: Math.max(from.y, to.y) + radius + 1,
     })
     const dx = to.x - from.x
     const dy = to.y - from.y
@@ -101,10 +98,7 @@ export class Mask {
 
   private within({ left, top, right, bottom }: Box): Box {
     return {
-      left: Math.max(0, Math.floor(left)),
-      top: Math.max(0, Math.floor(top)),
-      right: Math.min(this.width, Math.ceil(right)),
-      bottom: Math.min(this.height, Math.ceil(bottom)),
+      left: Math.max(0, Math.floor(left)), top: Math.max(0, Math.floor(top)), right: Math.min(this.width, Math.ceil(right)), bottom: Math.min(this.height, Math.ceil(bottom)),
     }
   }
 

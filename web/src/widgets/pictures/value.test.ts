@@ -21,11 +21,7 @@ describe("where a picture is seen", () => {
 
 describe("a list that is put in another order", () => {
   it("moves one, and no further than its ends", () => {
-    expect([moved([1, 2, 3], 0, 2), moved([1, 2, 3], 2, -4), moved([1, 2, 3], 5, 0)]).toEqual([
-      [2, 3, 1],
-      [3, 1, 2],
-      [1, 2, 3],
-    ])
+    expect([moved([1, 2, 3], 0, 2), moved([1, 2, 3], 2, -4), moved([1, 2, 3], 5, 0)]).toEqual([[2, 3, 1], [3, 1, 2], [1, 2, 3]])
   })
 })
 

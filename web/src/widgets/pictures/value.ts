@@ -7,8 +7,7 @@ export type Picture = string | { upload: string } | { value: string }
 export const MIME = "application/x-flowmm-value" // of a result that is dragged: {"value": key}
 
 const isPicture = (one: Json): one is Picture =>
-  typeof one === "string" ||
-  (typeof one === "object" && one !== null && !Array.isArray(one) && (typeof one.upload === "string" || typeof one.value === "string"))
+  typeof one === "string" || (typeof one === "object" && one !== null && !Array.isArray(one) && (typeof one.upload === "string" || typeof one.value === "string"))
 
 export function picturesOf(value: Json | undefined): Picture[] {
   return (Array.isArray(value) ? value : [value ?? null]).filter(isPicture)
