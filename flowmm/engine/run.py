@@ -133,14 +133,15 @@ class Run:
     def _identified(self, i: int) -> None:
         """Its followers are one step closer to their keys; switches that stand for it take over its identity."""
         unkeyed, producers = self.unkeyed, self.program.producers
-        for follower in dict.fromkeys(self.program.followers[i]):
-            left = unkeyed.get(follower, 0)
-            if left and i in producers[follower]:
-                unkeyed[follower] = left - 1
-                if left == 1:
-                    self.keyable.append(follower)
-        for switch in self.adopters.pop(i, ()):
-            self._adopt(switch)
+        identified = [i]
+        for i in identified:  # grows: a switch may stand for a switch, thousands of times
+            for follower in dict.fromkeys(self.program.followers[i]):
+                left = unkeyed.get(follower, 0)
+                if left and i in producers[follower]:
+                    unkeyed[follower] = left - 1
+                    if left == 1:
+                        self.keyable.append(follower)
+            identified += filter(self._adopt, self.adopters.pop(i, ()))
 
     # ── asking ──────────────────────────────────────────────────────────────────────────────────
 
@@ -320,25 +321,25 @@ class Run:
                 self.adopters.setdefault(producer, []).append(i)
             if missing:
                 self._need(missing)
-            else:
-                self._adopt(i)
+            elif self._adopt(i):
+                self._identified(i)
             return
         value = program.static[i].get(port, program.specs[i].inputs[port].default) if wire is None else self._value(wire)
         self.identities[i] = dict.fromkeys(program.operations[i].records.values(), VALUE + digest(value))
         self._identified(i)
         self._have(i, (value,))
 
-    def _adopt(self, i: int) -> None:
-        """Give a switch the identity of the branch it took, and fetch its value if it is itself wanted."""
+    def _adopt(self, i: int) -> bool:
+        """Give a switch the identity of the branch it took, and fetch its value if it is itself wanted. Whether it has one now."""
         program = self.program
         wire, producers = self.branch[i]
         if any(self.identities[producer] is None for producer in producers):
-            return  # a list is known when its last item is
+            return False  # a list is known when its last item is
         piece = program.wire_record(wire, self.identities, self.digests)
         self.identities[i] = dict.fromkeys(program.operations[i].records.values(), piece)
-        self._identified(i)
         if i in self.wanted:
             self._ask([i])
+        return True
 
     def _task(self, i: int, key: bytes | None, flight: list) -> Task:
         program, runtime = self.program, self.runtime

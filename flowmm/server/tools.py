@@ -17,12 +17,13 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
 
 from .. import __version__
 from ..face.graph import Graph
 from ..graph.check import UNSET
-from ..graph.document import words
+from ..graph.document import parse, words
 from ..graph.problems import GraphError
 from ..graph.signature import Parameter
 from ..sockets import Image, Seed, Text
@@ -77,7 +78,9 @@ class Tools:
             await self._start()
         if scope["method"] != "POST":  # without sessions there is nothing to listen to, and nothing to end
             raise HTTPException(405, "tools are asked by POST", {"Allow": "POST"})
-        await self._manager.handle_request(scope, receive, send)
+        body = await Request(scope, receive).body()
+        await self.parts.in_thread(parse, body, "the request")  # what is no JSON here makes the SDK fail
+        await self._manager.handle_request(scope, _again(body, receive), send)
 
     async def _start(self) -> None:
         """Import the SDK, and begin. Raises Refused without it."""
@@ -97,6 +100,16 @@ class Tools:
             self._living = asyncio.create_task(live(), name="flowmm-mcp")
             await self._begun.wait()
             self._manager = manager
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A body that was read already, then whatever else the client says."""
+    coming = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def read() -> Message:
+        return coming.pop() if coming else await receive()
+
+    return read
 
 
 def _manager(parts: Parts) -> Any:
