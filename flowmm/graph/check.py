@@ -74,6 +74,7 @@ def check(wiring: Wiring, folder: Folder | None = None, given: Mapping[str, Any]
     given = given or {}
     fits: dict[tuple[int, int], Conflict | None] = {}
     told: dict[tuple, Mapping[str, Type]] = {}
+    said = {(problem.node, problem.port) for problem in wiring.problems}
     checked.consts = [{} for _ in wiring.names]
     for i in wiring.order:
         spec = wiring.specs[i]
@@ -92,7 +93,7 @@ def check(wiring: Wiring, folder: Folder | None = None, given: Mapping[str, Any]
         for port in spec.inputs.values():
             wire = wires.get(port.name)
             if wire is None:
-                if port.required and not _said(checked, i, port.name):
+                if port.required and (wiring.names[i], port.name) not in said:
                     kind = checked.input_type(i, port.name)
                     checked.problems.append(Problem("missing-input", f"nothing is wired to `{port.name}`", wiring.names[i], port.name,
                                                     expected=str(kind), fix=f"Wire {a(kind)} to it."))  # fmt: skip
@@ -117,12 +118,6 @@ def check(wiring: Wiring, folder: Folder | None = None, given: Mapping[str, Any]
 def a(type_: Type) -> str:
     """With its article: a Text, an Image."""
     return f"{'an' if str(type_)[:1] in 'AEIOaeio' else 'a'} {type_}"
-
-
-def _said(checked: Checked, index: int, port: str) -> bool:
-    """Whether a wrong wire at this port was reported already."""
-    name = checked.wiring.names[index]
-    return any(p.node == name and p.port == port for p in checked.wiring.problems)
 
 
 def _check_wire(checked: Checked, i: int, port: Port, wire: Wire, folder: Folder | None, given: Mapping[str, Any]) -> None:
