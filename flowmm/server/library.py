@@ -80,19 +80,31 @@ class Library:
 
     def inputs(self, graph: Graph, asked: Mapping[str, Any]) -> Untrusted:
         """A run's inputs as the graph takes them: {"upload": id} and {"value": key} become what they name. Raises Refused."""
-        reader, given = _Reader(self), Untrusted()
+        reader = _Reader(self, graph)
+        return Untrusted({name: reader.input(name, value) for name, value in asked.items()})
+
+    def readable(self, graph: Graph, asked: Mapping[str, Any]) -> tuple[Untrusted, list[Problem]]:
+        """The inputs that can be read, and a problem for each other one: a graph whose picture is gone can still be looked at and mended."""
+        reader, given, problems = _Reader(self, graph), Untrusted(), []
         for name, value in asked.items():
-            parameter = graph.inputs.get(name)
-            given[name] = reader.read(name, value, parameter.type if parameter else None)
-        return given
+            try:
+                given[name] = reader.input(name, value)
+            except Refused as error:
+                problems.append(Problem(error.code, f"the input `{name}` cannot be read: {error.message}", "input", name, fix=error.fix))
+        return given, problems
 
 
 class _Reader:
     """The inputs of one request: what they name is opened once, and has so many pixels together at most, each time it is named."""
 
-    def __init__(self, library: Library):
+    def __init__(self, library: Library, graph: Graph):
+        self.graph = graph
         self.uploads, self.results, self.pixels = library.uploads, library.results, library.settings.limits.pixels
         self._opened: dict[tuple[str, str], Any] = {}
+
+    def input(self, name: str, value: Any) -> Any:
+        parameter = self.graph.inputs.get(name)
+        return self.read(name, value, parameter.type if parameter else None)
 
     def read(self, name: str, value: Any, type_: Type | None) -> Any:
         if isinstance(value, list):

@@ -52,7 +52,7 @@ def open_parts(settings: Settings) -> Parts:
     results = Results(settings.folder / "results")
     saved = SavedGraphs(settings.home / "graphs", shipped())
     limits = settings.limits
-    uploads = Uploads(settings.folder / "uploads", limits.upload, most_bytes=limits.uploads, in_use=journal.mentions)
+    uploads = Uploads(settings.folder / "uploads", limits.upload, most_bytes=limits.uploads, in_use=lambda id: journal.mentions(id) or saved.mentions(id))
     library, hub, metrics = Library(settings, saved, uploads, results), Hub(), Metrics()
     desk = Desk(settings, journal, results, library, hub, metrics)
     metrics.watch(desk)

@@ -135,6 +135,10 @@ class SavedGraphs:
         file = self._look(name)
         return file.path if file else self.own / f"{name}.json"
 
+    def mentions(self, name: str) -> bool:
+        """Whether a graph of the person's own names an upload; reads them all, for rare occasions."""
+        return any(name.encode() in (self.own / f"{one}.json").read_bytes() for one in [listed.name for listed in self.list() if listed.own])
+
     # ── changing ────────────────────────────────────────────────────────────────────────────────
 
     def save(self, name: str, data: bytes, *, match: str | None = None, none_match: bool = False) -> str:

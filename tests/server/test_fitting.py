@@ -7,9 +7,11 @@ import json
 
 import PIL.Image
 import pytest
+from running import serving
 from test_api import refusal
 
 from flowmm.face.find import shipped
+from flowmm.server.settings import Limits
 
 
 def fitting(server, **asked) -> dict:
@@ -109,3 +111,26 @@ def test_an_upload_has_a_small_picture(server):
     made = server.http.post("/api/uploads", content=buffer.getvalue(), headers={"Content-Type": "image/png"}).json()
     assert opened(server.http.get(f"/api/uploads/{made['id']}", params={"size": 64})).size == (64, 43)
     assert opened(server.http.get(f"/api/uploads/{made['id']}")).size == (300, 200)
+
+
+def test_a_saved_graph_keeps_the_picture_that_it_is_given(tmp_path):
+    def png(colour: str) -> bytes:
+        buffer = io.BytesIO()
+        PIL.Image.new("RGB", (64, 64), colour).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    with serving(tmp_path / "served", Limits(uploads=3 * len(png("red")))) as server:
+        ids = [server.http.post("/api/uploads", content=png(colour), headers={"Content-Type": "image/png"}).json()["id"] for colour in ("red", "tan")]
+        document = graph("caption") | {"layout": {"given": {"image": {"upload": ids[0]}}}}
+        assert server.http.put("/api/graphs/mine", json=document, headers={"If-None-Match": "*"}).status_code < 300
+        for colour in ("blue", "gold"):  # each wants the room of one that is there
+            server.http.post("/api/uploads", content=png(colour), headers={"Content-Type": "image/png"})
+        left = {one["id"] for one in server.http.get("/api/uploads").json()}
+        assert ids[0] in left and ids[1] not in left
+
+
+def test_a_picture_that_is_gone_is_a_problem_of_its_input_and_no_refusal(server):
+    found = server.post("/api/check", graph="caption", inputs={"image": {"upload": "0" * 32 + ".png"}, "beginning": "a"}).json()
+    problem = next(one for one in found["problems"] if one["level"] == "error")
+    assert (problem["code"], problem["node"], problem["port"]) == ("no-upload", "input", "image") and problem["fix"]
+    assert set(found["inputs"]) >= {"image", "beginning"}

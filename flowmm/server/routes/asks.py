@@ -55,9 +55,9 @@ def router(parts: Parts) -> APIRouter:
     )
     def check(asked: GraphRequest = body(GraphRequest)) -> Json:
         graph, _ = parts.library.open(asked.graph, asked.name)
-        inputs = parts.library.inputs(graph, asked.inputs)
+        inputs, lost = parts.library.readable(graph, asked.inputs)
         found = asking.check(graph, inputs)
-        return Json(found | {"problems": with_repairs(graph, inputs, found["problems"])})
+        return Json(found | {"problems": [problem.as_json() for problem in lost] + with_repairs(graph, inputs, found["problems"])})
 
     @routes.post(
         "/compatible",
