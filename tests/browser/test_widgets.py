@@ -22,10 +22,10 @@ BLUE_STAR = shipped() / "examples/blue-star.png"
 class Desk:
     """A page with a graph of its own, and what the server has of it. A value may take a moment to be saved."""
 
-    def __init__(self, page: Page, server: ServerProcess, shipped_name: str):
+    def __init__(self, page: Page, server: ServerProcess, shipped_name: str, **changes):
         self.page, self.server = page, server
         self.name = f"{shipped_name}-{next(NUMBERS)}"
-        document = json.loads((shipped() / f"{shipped_name}.json").read_text(encoding="utf-8"))
+        document = json.loads((shipped() / f"{shipped_name}.json").read_text(encoding="utf-8")) | changes
         assert server.http.put(f"/api/graphs/{self.name}", json=document, headers={"If-None-Match": "*"}).status_code < 300
         open_graph(page, server, self.name)
         expect(card(page, INPUTS)).to_be_visible()
@@ -69,7 +69,7 @@ class Desk:
 
 @pytest.fixture
 def desk(page, server):
-    return lambda name: Desk(page, server, name)
+    return lambda name, **changes: Desk(page, server, name, **changes)
 
 
 # ── texts ───────────────────────────────────────────────────────────────────────────────────────
@@ -369,6 +369,17 @@ def test_what_is_no_picture_is_refused_in_its_place(desk, page, watch):
     drop(page, zone(page, "image"), b"no picture at all")
     expect(zone(page, "image").get_by_role("alert")).to_contain_text("no PNG, JPEG or WebP picture")
     assert here.given("image") == "nothing"
+
+
+def test_a_picture_that_is_gone_is_told_in_its_place_and_another_takes_it(desk, page, watch):
+    watch.allow("status of 404")
+    here = desk("caption", layout={"given": {"image": {"upload": "0" * 32 + ".png"}}})
+    field = page.locator('[data-field="input.image"]')
+    field.hover()
+    expect(field.get_by_role("alert").filter(has_text="there is no upload")).to_be_visible()
+    drop(page, zone(page, "image"), BLUE_STAR.read_bytes())
+    expect(field.get_by_role("alert")).to_have_count(0)
+    assert "blue star" in said(here)
 
 
 def test_a_result_is_taken_from_earlier_ones(desk, page):
