@@ -20,6 +20,13 @@ def painting(page, server) -> Page:
     return page
 
 
+def along(one, share: float = 0.5) -> tuple[float, float]:
+    """A point of a wire, in the window."""
+    path = one.locator(".react-flow__edge-path")
+    at = path.evaluate("(one, share) => one.getPointAtLength(one.getTotalLength() * share).matrixTransform(one.getScreenCTM())", share)
+    return at["x"], at["y"]
+
+
 def menu(page: Page, line: str):
     return page.get_by_role("menu").last.get_by_role("menuitem", name=re.compile(f"^{re.escape(line)}"))
 
@@ -81,7 +88,7 @@ def test_a_loop_is_refused_while_the_wire_is_held(painting):
 
 def test_alt_and_a_click_cut_a_wire(painting):
     one = wire(painting, ("paint", "latent"), ("pixels", "latent"))
-    box = one.locator(".react-flow__edge-path").evaluate("one => { const p = one.getPointAtLength(one.getTotalLength() / 2).matrixTransform(one.getScreenCTM()); return [p.x, p.y] }")
+    box = along(one)
     painting.keyboard.down("Alt")
     painting.mouse.click(*box)
     painting.keyboard.up("Alt")
@@ -123,6 +130,7 @@ def test_a_list_takes_one_wire_more(page, server):
     page.mouse.click(200, 850)
     page.keyboard.press("l")
     calm(page)
+    page.wait_for_timeout(600)  # the view moves to where all is seen
     connect(page, ("resize", "image"), ("batch", "images"))
     calm(page)
     connect(page, ("resize_2", "image"), ("batch", "images"))
@@ -133,8 +141,7 @@ def test_a_card_dropped_on_a_wire_goes_into_it(painting):
     painting.mouse.dblclick(*GROUND)
     painting.keyboard.type("image.resize")
     painting.keyboard.press("Enter")
-    one = wire(painting, ("pixels", "image"), (OUTPUTS, "image")).locator(".react-flow__edge-path")
-    at = one.evaluate("one => { const p = one.getPointAtLength(one.getTotalLength() / 2).matrixTransform(one.getScreenCTM()); return [p.x, p.y] }")
+    at = along(wire(painting, ("pixels", "image"), (OUTPUTS, "image")))
     drag(painting, head(painting, "resize"), (at[0], at[1] - 14))
     expect(wire(painting, ("pixels", "image"), ("resize", "image"))).to_be_attached()
     expect(wire(painting, ("resize", "image"), (OUTPUTS, "image"))).to_be_attached()
@@ -146,7 +153,8 @@ def test_a_card_dropped_on_a_wire_goes_into_it(painting):
 def test_a_box_selects_and_delete_deletes(painting):
     left, right = head(painting, "words"), head(painting, "not_words")
     painting.keyboard.down("Shift")
-    drag(painting, (min(left[0], right[0]) - 100, min(left[1], right[1]) - 22), (max(left[0], right[0]) + 60, max(left[1], right[1]) + 20))
+    top, bottom = min(left[1], right[1]), max(left[1], right[1])
+    drag(painting, (min(left[0], right[0]) - 100, top - 22), (max(left[0], right[0]) + 60, bottom + 20))
     painting.keyboard.up("Shift")
     assert chosen(painting) == {"words", "not_words"}
     painting.keyboard.press("Delete")
@@ -325,9 +333,7 @@ def test_there_is_a_menu_for(painting, at, line):
     elif at == "socket":
         socket(painting, "paint", "positive", "target").click(button="right")
     else:
-        path = wire(painting, ("paint", "latent"), ("pixels", "latent")).locator(".react-flow__edge-path")
-        point = path.evaluate("one => { const p = one.getPointAtLength(one.getTotalLength() / 2).matrixTransform(one.getScreenCTM()); return [p.x, p.y] }")
-        painting.mouse.click(*point, button="right")
+        painting.mouse.click(*along(wire(painting, ("paint", "latent"), ("pixels", "latent"))), button="right")
     expect(menu(painting, line)).to_be_visible()
     painting.keyboard.press("Escape")
     expect(painting.get_by_role("menu")).to_have_count(0)
@@ -344,5 +350,6 @@ def test_chinese_is_spoken_here_too(painting):
     painting.evaluate("localStorage.setItem('flowmm.language', 'zh')")
     painting.reload()
     expect(card(painting, "paint")).to_be_visible()
+    calm(painting)
     painting.mouse.click(*GROUND, button="right")
     expect(menu(painting, "自动排列")).to_be_visible()

@@ -65,7 +65,10 @@ def test_arrows_go_through_the_list(empty):
 
 @pytest.mark.parametrize(
     ("text", "op"),
-    [("encode prompt", "diffusion.encode_prompt"), ("编码提示词", "diffusion.encode_prompt"), ("dfusn.smpl", "diffusion.sample"), ("noise step by step", "diffusion.sample")],
+    [
+        ("encode prompt", "diffusion.encode_prompt"), ("编码提示词", "diffusion.encode_prompt"), ("dfusn.smpl", "diffusion.sample"),
+        ("noise step by step", "diffusion.sample"),
+    ],
     ids=["title", "Chinese title", "letters of its name", "help"],
 )
 def test_a_node_is_found_by(empty, text, op):
