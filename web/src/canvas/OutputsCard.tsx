@@ -1,10 +1,12 @@
 // The graph's outputs as one card: what came out last, in the place where it will come again.
 import type { NodeProps } from "@xyflow/react"
-import { memo } from "react"
+import { memo, useMemo } from "react"
 import { useT } from "../app/i18n"
 import { split } from "../document/model"
 import { useDocument } from "../document/store"
+import { kindOf } from "../results/kinds"
 import { Shown } from "../results/Shown"
+import { upstream } from "../results/upstream"
 import { isActive } from "../run/frames"
 import { useRuns } from "../run/store"
 import { useTyping } from "../typing/store"
@@ -24,7 +26,7 @@ export const OutputsCard = memo(function OutputsCard({ selected }: NodeProps) {
         <div key={name} className="row output" style={{ top, height }}>
           <Socket node={OUTPUTS} port={name} side="input" type={types?.[name]?.type} shown={types?.[name]?.shown ?? "?"} top={ROW / 2} />
           <span className="port">{types?.[name]?.title ?? name}</span>
-          <Coming name={name} from={split(doc.outputs![name]!.from)[0]} />
+          <Coming name={name} from={split(doc.outputs![name]!.from)[0]} type={types?.[name]?.shown ?? ""} />
         </div>
       ))}
       <p className="hint" style={{ top: height - ROW - 8, height: ROW }}>{t("addOutput")}</p>
@@ -33,12 +35,15 @@ export const OutputsCard = memo(function OutputsCard({ selected }: NodeProps) {
 })
 
 /** The result; while it is made again, what there is of it so far. */
-function Coming({ name, from }: { name: string; from: string }) {
+function Coming({ name, from, type }: { name: string; from: string; type: string }) {
+  const nodes = useDocument(({ doc }) => doc.nodes)
+  const above = useMemo(() => upstream(nodes, from), [nodes, from])
+  const kind = kindOf(type)
   const result = useRuns(({ results }) => results[name])
   const active = useRuns(({ current }) => isActive(current))
   const fresh = useRuns(({ current }) => current?.id === result?.run)
-  const preview = useRuns(({ previews }) => previews[from])
-  const text = useRuns(({ texts }) => texts[from])
+  const preview = useRuns(({ previews }) => (kind === "picture" ? above.map((node) => previews[node]).find(Boolean) : undefined))
+  const text = useRuns(({ texts }) => (kind === "text" ? above.map((node) => texts[node]).find(Boolean) : undefined))
   if (active && preview) return <img className="result coming pixels" src={preview} alt="" />
   if (active && text) return <p className="result coming text" aria-live="polite">{text}</p>
   if (result) return <div className={`shown${active && !fresh ? " stale" : ""}`}><Shown run={result.run} name={name} output={result.output} /></div>

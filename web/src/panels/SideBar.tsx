@@ -39,7 +39,14 @@ export function SideBar() {
         {TABS.map((name) => {
           const Icon = ICONS[name]
           return (
-            <Tabs.Trigger key={name} value={name} title={t(`panel_${name}`)} aria-label={t(`panel_${name}`)} onClick={() => tab === name && showPanel(null)} onMouseDown={(event) => tab === name && event.preventDefault()}>
+            <Tabs.Trigger
+              key={name} value={name} title={t(`panel_${name}`)} aria-label={t(`panel_${name}`)}
+              onMouseDown={(event) => {
+                if (tab !== name) return
+                event.preventDefault() // else it would be opened again
+                showPanel(null)
+              }}
+            >
               <Icon size={16} />
               <Badge tab={name} />
             </Tabs.Trigger>
