@@ -1,0 +1,293 @@
+"""Graphs as no editor writes them: valid ones, of every node type, with something wrong; and requests that carry them."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+
+from flowmm import zoo
+from flowmm.catalog import NodeSpec, Port, packs
+from flowmm.face.find import shipped
+from flowmm.sockets.types import Choice, ListOf, Plain, Type, Union, Var
+
+Json = Any
+WORDS = ["a", "one", "a red circle", "", "ü 文字", "examples/red-circle.png", "zoo:vit", "out"]
+TRICKS = [
+    "../secret.png", "..\\secret.png", "/etc/passwd", "a/../../secret", "~/x", "~root/x", "file:///etc/passwd", "C:\\x", "C:x", "\\\\host\\share\\x", "//host/x", "x\0.png", "\0",
+    "CON", "nul.json", "..%2fx", "%2e%2e/x", "\uff0e\uff0e/x", ".history", ".", "..", "", " ", "a" * 300, "/dev/zero", "/dev/stdin", "/proc/self/environ", "/proc/self/fd/0", "$HOME/x",
+    "x/", "x::$DATA", "x\r\nSet-Cookie: a=b", "http://127.0.0.1:1/x.png", "HTTPS://127.0.0.1:1/x", "hf:a/b", "hf:a/b@main", "hf:../../x", "zoo:", "zoo:..", "zoo:../../x", "zoo:nothing",
+    "zoo:\0", "live:1", "hf:" + "a/" * 50, "examples", "examples/masks", "../graphs/ask.json", "server/token", "../server/token", "*", "[", "examples/*.png", "|id", "\ud800", "\u202egnp.x",
+]  # fmt: skip
+NUMBERS = [0, -1, 1, 2, 63, 2**31, 2**53, 2**63, 2**64, -(2**63) - 1, 10**400, 0.5, -0.0, 3.7, 1e308, 5e-324, 1e20, math.inf, -math.inf, math.nan]
+NAMES = ["input", "class", "None", "a b", "", "é", "e\u0301", "ℌ", "__class__", "__proto__", "constructor", "one.two", "\ud800", "x" * 2000, "0", "a\0", "\u202e", "self", "context", "from", "_", "ﬁ"]
+OPS = ["", ".", "..", "text", "text.", ".join", "text.join.x", "os.system", "local:os.system", "local:", ":", "builtin:text.join", "pip:x.y", "graph:ask", "graph:../x", "\0.x", "TEXT.JOIN",
+       "text.annotations", "text.Text", "text.__init__", "ﬁ.x", "a" * 5000, "é.é", "\ud800.x", "text\n.join"]  # fmt: skip
+OBJECTS: list[Json] = [
+    {}, [], [[]], [None], {"from": 7}, {"from": ""}, {"from": "."}, {"from": "input."}, {"from": "input.x"}, {"from": "one"}, {"from": "a.b.c"}, {"from": "a.b", "list": []}, {"list": {}},
+    {"list": []}, {"list": [[]]}, {"list": [None, {"list": []}]}, {"value": {}}, {"value": [1, "a", None]}, {"value": {"from": "one.text"}}, {"from": {"from": "a.b"}}, {"upload": "x"},
+    {"upload": "0" * 32 + ".png"}, {"value": "0" * 64}, {"upload": 7}, {"value": None}, {"en": 1}, {"en": "x", "zh": "y"}, {"": ""}, {"\ud800": "\ud800"},
+]  # fmt: skip
+
+
+class Documents:
+    """Valid graphs: those that come with flowmm, and random ones. cheap: of nodes alone that need no model and finish at once."""
+
+    CHEAP = {"text", "logic"}
+
+    def __init__(self, cheap: bool = False):
+        self.specs = [spec for spec in packs.all_specs() if ":" not in spec.op and (not cheap or spec.op.partition(".")[0] in self.CHEAP)]
+        self.shipped = [] if cheap else [json.loads(path.read_text()) for path in sorted(shipped().glob("*.json"))]
+        self.models = [f"zoo:{path.name}" for path in sorted(zoo.WEIGHTS.iterdir()) if path.is_dir()]
+
+    def one(self, dice: random.Random) -> dict[str, Json]:
+        if self.shipped and dice.random() < 0.4:
+            return deepcopy(dice.choice(self.shipped))
+        return self.random(dice)
+
+    def random(self, dice: random.Random) -> dict[str, Json]:
+        """Some nodes, each input wired to what fits by its type's name, or given a value that it may take."""
+        made: dict[str, list[str]] = {}
+        nodes: dict[str, Json] = {}
+        inputs: dict[str, Json] = {}
+        for number in range(dice.choice((1, 2, 3, 5, 8))):
+            spec, name = dice.choice(self.specs), f"n{number}"
+            nodes[name] = {"op": spec.op, "version": spec.version, "in": dict(self._ports(dice, spec, made, inputs))}
+            for output, declared in spec.outputs.items():
+                made.setdefault(_kind(declared.type), []).append(f"{name}.{output}")
+        wires = [wire for found in made.values() for wire in found]
+        outputs = {f"out{number}": {"from": wire} for number, wire in enumerate(dice.sample(wires, min(len(wires), dice.choice((1, 1, 2)))))}
+        return {"flowmm": 1, "title": dice.choice(WORDS), "inputs": inputs, "nodes": nodes, "outputs": outputs, "layout": {}, "requires": {}}
+
+    def _ports(self, dice: random.Random, spec: NodeSpec, made: dict[str, list[str]], inputs: dict[str, Json]) -> Iterator[tuple[str, Json]]:
+        for port in spec.inputs.values():
+            fitting = made.get(_kind(port.type)) or (made.get(dice.choice(list(made))) if made and isinstance(port.type, Var) else None)
+            if fitting and dice.random() < 0.8:
+                wire = {"from": dice.choice(fitting)}
+                yield port.name, {"list": [wire] * dice.choice((1, 2))} if isinstance(port.type, ListOf) else wire
+            elif port.required or dice.random() < 0.3:
+                value = self.literal(dice, port)
+                if value is not None and dice.random() < 0.3:
+                    name = f"i{len(inputs)}"
+                    inputs[name] = {"default": value}
+                    yield port.name, {"from": f"input.{name}"}
+                elif value is not None:
+                    yield port.name, {"list": value} if isinstance(value, list) else value
+
+    def literal(self, dice: random.Random, port: Port) -> Json:
+        """A plain value that the port takes; None where there is none, or nothing is meant."""
+        if port.source:
+            return dice.choice(self.models)
+        type_ = dice.choice(port.type.members) if isinstance(port.type, Union) else port.type
+        if isinstance(type_, ListOf):
+            return [self.literal(dice, Port(port.name, type_.item)) for _ in range(2)]
+        if isinstance(type_, Choice):
+            return dice.choice(type_.values)
+        low = int(port.between.low or 0) if port.between and math.isfinite(port.between.low or 0) else 0
+        kind = type_.cls.__name__ if isinstance(type_, Plain) else _kind(type_)
+        return {"int": low + 1, "float": low + 0.5, "bool": True, "str": dice.choice(WORDS), "Text": dice.choice(WORDS), "Seed": 7, "Path": "examples/red-circle.png",
+                "Image": "examples/red-circle.png", "Mask": "examples/masks/middle.png"}.get(kind)  # fmt: skip
+
+
+def _kind(type_: Type) -> str:
+    """A type by its name alone: what it is of, not in which space."""
+    inner = type_.item if isinstance(type_, ListOf) else next((one for one in getattr(type_, "members", ()) if "None" not in str(one)), type_)
+    return str(inner.item if isinstance(inner, ListOf) else inner).partition("[")[0]
+
+
+# ── what can be wrong ───────────────────────────────────────────────────────────────────────────
+
+
+def value(dice: random.Random) -> Json:
+    """Anything JSON can say, most of it unwelcome."""
+    kind = dice.random()
+    if kind < 0.3:
+        return dice.choice(TRICKS)
+    if kind < 0.6:
+        return dice.choice(NUMBERS)
+    if kind < 0.85:
+        return deepcopy(dice.choice(OBJECTS))
+    if kind < 0.95:
+        return dice.choice([None, True, False, dice.choice(NAMES), dice.choice(WORDS)])
+    if kind < 0.98:
+        return nested(dice, dice.choice((10, 62, 63, 64, 65, 200)))
+    return dice.choice([dice.choice("a\n\0é") * dice.choice((1000, 70_000, 2**20 + 1)), [0] * 20_000, {"list": [1] * 5_000}, {str(i): i for i in range(5_000)}])
+
+
+def nested(dice: random.Random, depth: int) -> Json:
+    inner: Json = dice.choice((0, "", {"from": "one.text"}, None))
+    kinds = [dice.choice(("list", "value", "array", "key"))] if dice.random() < 0.7 else ["list", "value", "array", "key"]
+    for _ in range(depth):
+        kind = dice.choice(kinds)
+        inner = [inner] if kind == "array" else {"list": [inner]} if kind == "list" else {kind: inner}
+    return inner
+
+
+def places(document: Json) -> list[tuple[Any, Any]]:
+    """Every place in a document where something stands: the object or array, and its key."""
+    found, stack = [], [document]
+    while stack:
+        item = stack.pop()
+        keys = list(item) if isinstance(item, dict) else range(len(item))
+        for key in keys:
+            found.append((item, key))
+            if isinstance(item[key], (dict, list)):
+                stack.append(item[key])
+    return found
+
+
+_KNOWN = {spec.op: spec for spec in packs.all_specs() if ":" not in spec.op}
+
+
+def _spec(node: Json) -> NodeSpec | None:
+    return _KNOWN.get(node["op"]) if isinstance(node.get("op"), str) else None
+
+
+def _nodes(document: Json) -> dict[str, Json]:
+    nodes = document.get("nodes")
+    return {name: node for name, node in nodes.items() if isinstance(node, dict) and isinstance(node.get("in"), dict)} if isinstance(nodes, dict) else {}
+
+
+def replace(dice: random.Random, document: Json) -> None:
+    container, key = dice.choice(places(document))
+    container[key] = value(dice)
+
+
+def drop(dice: random.Random, document: Json) -> None:
+    container, key = dice.choice(places(document))
+    del container[key]
+
+
+def add(dice: random.Random, document: Json) -> None:
+    container, _ = dice.choice(places(document))
+    if isinstance(container, dict):
+        container[dice.choice(NAMES)] = value(dice)
+    else:
+        container.append(value(dice))
+
+
+def rename(dice: random.Random, document: Json) -> None:
+    """A node, port, input or output is called something else, and who meant it looks for it in vain."""
+    container, key = dice.choice(places(document))
+    if isinstance(container, dict):
+        container[dice.choice(NAMES) if dice.random() < 0.5 else f"{key}x"] = container.pop(key)
+
+
+def swap(dice: random.Random, document: Json) -> None:
+    """Two places change what stands there."""
+    (one, first), (other, second) = dice.choice(places(document)), dice.choice(places(document))
+    one[first], other[second] = deepcopy(other[second]), deepcopy(one[first])
+
+
+def literal(dice: random.Random, document: Json) -> None:
+    """A port gets a value that hardly fits: too large, of another kind, a path that leads elsewhere."""
+    if nodes := _nodes(document):
+        ports = dice.choice(list(nodes.values()))["in"]
+        port = dice.choice([*ports, "source", "path", "text", "seed"])
+        ports[port] = dice.choice((dice.choice(NUMBERS), dice.choice(TRICKS), dice.choice((None, True, False, "1", "true"))))
+
+
+def default(dice: random.Random, document: Json) -> None:
+    inputs = document.get("inputs")
+    if isinstance(inputs, dict) and inputs:
+        name = dice.choice(list(inputs))
+        inputs[name] = {"default": dice.choice((dice.choice(NUMBERS), dice.choice(TRICKS), value(dice)))}
+
+
+def rewire(dice: random.Random, document: Json) -> None:
+    """A port hangs on some other output, of any type; often below it, which closes a loop."""
+    nodes = _nodes(document)
+    if nodes:
+        target, (source, node) = dice.choice(list(nodes.values())), dice.choice(list(nodes.items()))
+        spec = _spec(node)
+        output = dice.choice(list(spec.outputs)) if spec else "value"
+        wire = {"from": f"{source}.{output}"}
+        port = dice.choice([*target["in"], "images", "text", "image"])
+        target["in"][port] = dice.choice((wire, wire, {"list": [wire, wire]}, {"list": [{"list": [wire]}, 1]}))
+
+
+def retype(dice: random.Random, document: Json) -> None:
+    if nodes := _nodes(document):
+        node = dice.choice(list(nodes.values()))
+        node["op"] = dice.choice(OPS) if dice.random() < 0.5 else dice.choice(list(_KNOWN))
+        node["version"] = dice.choice((1, 1, 2, 10**30) if dice.random() < 0.9 else (0, -1, 1.0, 1.5, "1", True, None))
+
+
+def crowd(dice: random.Random, document: Json) -> None:
+    """Many copies of a node, each hanging on the one before or all on one."""
+    nodes = _nodes(document)
+    if nodes:
+        name, node = dice.choice(list(nodes.items()))
+        for number in range(dice.choice((20, 100, 400))):
+            document["nodes"][f"{name}_{number}"] = deepcopy(node)
+
+
+def garnish(dice: random.Random, document: Json) -> None:
+    """What is not part of the graph's identity, and what nobody knows."""
+    document[dice.choice(("layout", "requires", "title", "about", "tags", "extra", "$schema", "inputs", "outputs", "flowmm"))] = value(dice)
+    if dice.random() < 0.3:
+        document["layout"] = {"given": given(dice, document), "positions": value(dice)}
+
+
+MUTATIONS: list[Callable[[random.Random, Json], None]] = [
+    replace, drop, add, rename, swap, garnish, literal, literal, literal, default, rewire, rewire, rewire, retype, retype, crowd]  # fmt: skip
+
+
+def mutated(dice: random.Random, document: dict[str, Json]) -> dict[str, Json]:
+    """The document with one thing wrong, or a few."""
+    for _ in range(dice.choice((1, 1, 1, 2, 2, 3, 6))):
+        if places(document):
+            dice.choice(MUTATIONS)(dice, document)
+    return document
+
+
+# ── requests that carry them ────────────────────────────────────────────────────────────────────
+
+CHECK, COMPATIBLE, PLAN, RUNS, SAVE = "/api/check", "/api/compatible", "/api/plan", "/api/runs", "/api/graphs/"
+SAVED = ["g1", "g2", "Ask", "with space", "ask"]
+
+
+def given(dice: random.Random, document: Json) -> Json:
+    """Values for a graph's inputs, as a run, a layout or a picture names them."""
+    names = list(document["inputs"]) if isinstance(document, dict) and isinstance(document.get("inputs"), dict) else []
+    return {name: dice.choice((value(dice), {dice.choice(("upload", "value", "sha256", "key", "file")): value(dice)})) for name in names[:5]} or value(dice)
+
+
+def carried(dice: random.Random, document: Json) -> str:
+    """What a picture says of the graph that made it."""
+    inner = text(dice, document).decode("utf-8", "replace") if dice.random() < 0.9 else value(dice)
+    return json.dumps({"graph": inner, "inputs": given(dice, document), "name": dice.choice((*WORDS, value(dice)))})
+
+
+def request(dice: random.Random, document: Json, where: str) -> dict[str, Json]:
+    """A request's JSON with this graph: inputs, targets and names mostly as they should be."""
+    asked: dict[str, Json] = {"graph": document}
+    inputs = document.get("inputs") if isinstance(document, dict) else None
+    if inputs and dice.random() < 0.3:
+        asked["inputs"] = given(dice, document)
+    if dice.random() < 0.1:
+        asked["name"] = dice.choice((*SAVED, *TRICKS, *NAMES))
+    if where == COMPATIBLE:
+        nodes = _nodes(document)
+        name = dice.choice([*nodes, "input", dice.choice(NAMES)])
+        ports = [*nodes[name]["in"]] if name in nodes else list(inputs) if isinstance(inputs, dict) else []
+        spec = _spec(nodes[name]) if name in nodes else None
+        outputs = list(spec.outputs) if spec else []
+        side = dice.choice(("output", "input"))
+        asked |= {"node": name, "port": dice.choice([*(outputs if side == "output" and outputs else ports), dice.choice(NAMES)]), "side": side}
+    if where in (PLAN, RUNS) and dice.random() < 0.15:
+        known = list(document["outputs"]) if isinstance(document, dict) and isinstance(document.get("outputs"), dict) else []
+        asked["targets"] = dice.choice((known, [], ["nobody.value"], [dice.choice(NAMES)], [f"{name}.{dice.choice(WORDS)}" for name in _nodes(document)], None, value(dice)))
+    if where == RUNS and dice.random() < 0.2:
+        asked["key"] = dice.choice((*WORDS, *NAMES, *TRICKS))
+    if dice.random() < 0.03:
+        asked[dice.choice([*asked, "graph", "more"])] = value(dice)
+    return asked
+
+
+def text(dice: random.Random, asked: Json) -> bytes:
+    """JSON's bytes, where Python may be looser than JSON is."""
+    return json.dumps(asked, ensure_ascii=dice.random() < 0.7).encode("utf-8", "surrogatepass")
