@@ -152,6 +152,41 @@ def test_a_new_graph_that_was_never_saved_waits_on_the_home_page(page, context, 
     until(lambda: "from-the-train" in names(server), 30)
 
 
+@pytest.fixture
+def orphan(page, context, server, watch):
+    """A home page at which a graph was edited without a server, and then removed from it by others."""
+    watch.allow(GONE), watch.allow("status of 404")
+    own_graph(server, "orphan")
+    opened(page, server, "orphan")
+    context.set_offline(True)
+    text_field(page).fill("written alone")
+    expect(state(page)).to_have_text("Offline")
+    page.close()
+    server.http.delete("/api/graphs/orphan", headers={"If-Match": server.http.get("/api/graphs/orphan").headers["etag"]})
+    context.set_offline(False)
+    made = context.new_page()
+    made.goto(server.url)
+    return made
+
+
+def test_edits_of_a_graph_that_is_gone_are_listed_and_become_it_again(orphan, server):
+    orphan.get_by_role("link", name="Orphan Not saved yet").click()
+    expect(text_field(orphan)).to_have_value("written alone")
+    until(lambda: "orphan" in names(server), 30)
+    assert prompt_of(server, "orphan") == "written alone"
+
+
+def test_edits_that_nobody_wants_are_discarded(orphan, server):
+    card = orphan.locator("li.graph").filter(has_text="Not saved yet").filter(has_text="Orphan")
+    card.hover()
+    card.get_by_role("button").click()
+    orphan.get_by_role("menuitem", name="Discard it").click()
+    expect(card).to_have_count(0)
+    orphan.reload()
+    expect(orphan.get_by_role("link", name="Ask about a picture")).to_be_visible()
+    expect(card).to_have_count(0)
+
+
 def test_leaving_for_the_home_page_saves_first(page, server):
     own_graph(server, "left")
     opened(page, server, "left")

@@ -1,6 +1,6 @@
 // The bar of the editor: what is open and whether it is saved at the left, what one does with it at the right.
 import { ArrowLeft, CircleHelp, Copy, FilePlus2, FolderOpen, History as Past, Menu as Burger, Redo2, Save, Undo2 } from "lucide-react"
-import { useEffect, useState } from "react"
+import { lazy, Suspense, useEffect, useState } from "react"
 import { Link, useLocation } from "wouter"
 import { useStore } from "zustand"
 import { chooseFile } from "../app/files"
@@ -13,10 +13,11 @@ import { currentDoc, history, useDocument } from "../document/store"
 import { draftId, saveNow } from "../document/sync"
 import { perform, printed, register } from "../keys/commands"
 import { RunArea } from "../panels/RunArea"
-import { History } from "./History"
 import { SaveState } from "./SaveState"
 import { ShareMenu } from "./ShareMenu"
 import { Title } from "./Title"
+
+const History = lazy(() => import("./History").then(({ History }) => ({ default: History })))
 
 export function Bar() {
   const t = useT()
@@ -57,7 +58,7 @@ export function Bar() {
       <Preferences />
       <ShareMenu />
       <RunArea />
-      {past && <History close={() => setPast(false)} />}
+      {past && <Suspense><History close={() => setPast(false)} /></Suspense>}
     </header>
   )
 }
