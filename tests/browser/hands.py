@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -63,19 +62,19 @@ def run_by(server: ServerProcess, act: Callable[[], Any]) -> dict[str, Any]:
     return server.ended(until(lambda: (found := newest()) != before and found))
 
 
-def shown_picture(page: Page, output: str) -> Image.Image:
-    """The pixels of the picture that the Outputs card shows, once it is a result and no preview."""
-    picture = card(page, OUTPUTS).locator(f'img[src*="/outputs/{output}"]').first
+def shown_picture(page: Page, run: dict[str, Any], output: str) -> Image.Image:
+    """The pixels that the Outputs card shows of a run's output; they come once the page has heard of the run's end."""
+    picture = card(page, OUTPUTS).locator(f'img[src*="/api/runs/{run["id"]}/outputs/{output}"]').first
     expect(picture).to_have_js_property("complete", True)
     answer = page.request.get(picture.evaluate("one => one.src"))
     assert answer.ok, answer.status
-    return Image.open(io.BytesIO(answer.body())).convert("RGB")
+    return opened(answer.body())
+
+
+def opened(png: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(png)).convert("RGB")
 
 
 def calm(page: Page) -> None:
     """Nothing is being asked of the server any more: what Python says of the graph is on the page."""
     page.wait_for_load_state("networkidle")
-
-
-def words_of(page: Page, selector: str) -> str:
-    return re.sub(r"\s+", " ", page.locator(selector).inner_text()).strip()

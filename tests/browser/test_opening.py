@@ -18,5 +18,5 @@ def test_the_run_button_runs_the_graph_and_its_picture_appears(page, server):
     expect(card(page, OUTPUTS)).to_be_visible()
     run = run_by(server, lambda: page.get_by_role("button", name="Run").first.click())
     assert run["state"] == "done", run
-    seen = judge(shown_picture(page, "image"))
+    seen = judge(shown_picture(page, run, "image"))
     assert seen.clean and [(thing.colour, thing.shape) for thing in seen.things] == [("red", "circle")]

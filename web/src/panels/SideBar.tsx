@@ -40,14 +40,15 @@ export function SideBar() {
           const Icon = ICONS[name]
           return (
             <Tabs.Trigger
-              key={name} value={name} title={t(`panel_${name}`)} aria-label={t(`panel_${name}`)}
+              key={name} value={name} title={t(`panel_${name}`)}
               onMouseDown={(event) => {
                 if (tab !== name) return
                 event.preventDefault() // else it would be opened again
                 showPanel(null)
               }}
             >
-              <Icon size={16} />
+              <Icon size={16} aria-hidden />
+              <span className="unseen">{t(`panel_${name}`)} </span>
               <Badge tab={name} />
             </Tabs.Trigger>
           )
