@@ -20,9 +20,11 @@ def large(nodes: int, laid_out: bool = True) -> dict[str, Any]:
             words: {"op": "diffusion.encode_prompt", "version": 1, "in": {
                 "tokenizer": {"from": f"{parts}.tokenizer"}, "encoder": {"from": f"{parts}.text_encoder"}, "text": {"from": f"{text}.text"}}},
             paint: {"op": "diffusion.sample", "version": 1, "in": {
-                "denoiser": {"from": f"{parts}.denoiser"}, "schedule": {"from": f"{parts}.schedule"}, "positive": {"from": f"{words}.conditioning"}, "seed": i}},
+                "denoiser": {"from": f"{parts}.denoiser"}, "schedule": {"from": f"{parts}.schedule"},
+                "positive": {"from": f"{words}.conditioning"}, "seed": i}},
             pixels: {"op": "diffusion.decode", "version": 1, "in": {"autoencoder": {"from": f"{parts}.autoencoder"}, "latent": {"from": f"{paint}.latent"}}},
         }  # fmt: skip
         places |= {text: [left, top], parts: [left, top + 200], words: [left + WIDE, top], paint: [left + 2 * WIDE, top], pixels: [left + 3 * WIDE, top]}
-    graph = {"flowmm": 1, "title": f"{len(made):,} nodes", "inputs": {"model": {"default": "zoo:sd"}}, "nodes": made, "outputs": {"image": {"from": "pixels_0.image"}}}
+    graph = {"flowmm": 1, "title": f"{len(made):,} nodes", "nodes": made}
+    graph |= {"inputs": {"model": {"default": "zoo:sd"}}, "outputs": {"image": {"from": "pixels_0.image"}}}
     return graph | ({"layout": {"nodes": places}} if laid_out else {})

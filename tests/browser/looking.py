@@ -57,7 +57,8 @@ def outside(page: Page, selector: str) -> list[str]:
     return page.evaluate("""(selector) => [...document.querySelectorAll(selector)].flatMap((one) => {
       const box = one.getBoundingClientRect()
       const out = box.left < -1 || box.top < -1 || box.right > innerWidth + 1 || box.bottom > innerHeight + 1
-      return box.width && box.height && out ? [`${one.getAttribute('aria-label') || one.textContent.trim().slice(0, 30)} at ${Math.round(box.left)}–${Math.round(box.right)}`] : []
+      const name = one.getAttribute('aria-label') || one.textContent.trim().slice(0, 30)
+      return box.width && box.height && out ? [`${name} at ${Math.round(box.left)}–${Math.round(box.right)}`] : []
     })""", selector)  # fmt: skip
 
 

@@ -158,7 +158,8 @@ def test_what_has_the_focus_is_seen(page, server):
     for _ in range(40):
         page.keyboard.press("Tab")
         told = page.evaluate("""() => {
-          const one = document.activeElement, style = getComputedStyle(one), around = getComputedStyle(one.querySelector(':scope > .card') ?? one.closest('label, .field') ?? one)
+          const one = document.activeElement, style = getComputedStyle(one)
+          const around = getComputedStyle(one.querySelector(':scope > .card') ?? one.closest('label, .field') ?? one)
           const shows = (s) => s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0
           return one === document.body || shows(style) || shows(around) ? '' : one.outerHTML.slice(0, 120)
         }""")  # fmt: skip

@@ -116,7 +116,7 @@ function Tile({ id, url, name, label, place, onRemove, onPlace, onKeyDown }: Til
   const [lost, setLost] = useState(false)
   return (
     <div
-      id={id} className="picture-tile" tabIndex={0} role="img" aria-label={label} aria-description={place === null ? name : `${name}. ${t("moveHelp")}`} onKeyDown={onKeyDown}
+      id={id} className="picture-tile" tabIndex={0} role="group" aria-label={label} aria-description={place === null ? name : `${name}. ${t("moveHelp")}`} onKeyDown={onKeyDown}
       draggable={place !== null} onDragStart={(event) => event.dataTransfer.setData(DRAGGED, String(place))}
       onDrop={(event) => {
         const from = event.dataTransfer.getData(DRAGGED)
