@@ -8,6 +8,7 @@ import { currentDoc, edit } from "../document/store"
 import { type Command, perform, possible, useCommands } from "../keys/commands"
 import { Combination } from "../keys/Keys"
 import { openPalette } from "../palette/store"
+import { look } from "../results/look"
 import { pasteNow } from "./clipboard"
 import { between, droppedOnOwnCard, joined } from "./connect"
 import { colourSelected, cut, groupSelected, linkOf, noteAt } from "./edits"
@@ -68,7 +69,7 @@ export function Menu() {
         <DropdownMenu.Content className="menu" align="start" sideOffset={2} loop onCloseAutoFocus={(event) => event.preventDefault()}>
           {about?.kind === "ground" && <Ground at={at} />}
           {(about?.kind === "card" || about?.kind === "selection") && <Cards id={about.kind === "card" ? about.id : ""} />}
-          {about?.kind === "wire" && <Wire id={about.id} />}
+          {about?.kind === "wire" && <Wire id={about.id} at={at} />}
           {about?.kind === "socket" && <Socket end={about.end} at={at} />}
           {about?.kind === "ports" && <Ports {...about} />}
         </DropdownMenu.Content>
@@ -117,7 +118,7 @@ function Cards({ id }: { id: string }) {
   return (
     <>
       {help && <p className="menu-help">{help}</p>}
-      <Lines ids={["run.here"]} />
+      <Lines ids={["run.toSelected"]} />
       {id.startsWith("note:") && <Item words="noteEdit" run={() => editNote(id)} />}
       <Lines ids={["canvas.collapse", "canvas.open"]} />
       {id !== INPUTS && id !== OUTPUTS && <Tints />}
@@ -145,11 +146,11 @@ function Tints() {
   )
 }
 
-function Wire({ id }: { id: string }) {
+function Wire({ id, at }: { id: string; at: [number, number] }) {
   const edge = useStage(({ edges }) => edges.find((one) => one.id === id))
   return (
     <>
-      <Lines ids={["results.wire"]} />
+      {edge && <Item words="lookAtValue" run={() => look(`${linkOf(edge).node}.${linkOf(edge).port}`, at)} />}
       {edge && <Item words="cutWire" keys="Delete" run={() => cut([linkOf(edge)])} />}
     </>
   )

@@ -29,10 +29,13 @@ function onPaste(event: ClipboardEvent): void {
   if (pasteText(event.clipboardData?.getData("text/plain") ?? "")) event.preventDefault()
 }
 
+/** Where something new goes: under the pointer, or in the middle of what is in view. */
+export const spot = (): [number, number] => pointer ?? middle()
+
 function pasteText(text: string): boolean {
   const part = read(text)
   if (!part) return false
-  const [x, y] = pointer ?? middle()
+  const [x, y] = spot()
   const at = onSurface(x + 24 * times, y + 24 * times)
   times += 1
   paste(part, at)
@@ -52,7 +55,7 @@ export const cutNow = (): boolean => document.execCommand("cut")
 export function useClipboard(): void {
   useEffect(() => {
     const moved = (event: PointerEvent) => {
-      const over = event.target instanceof Element && event.target.closest(".surface")
+      const over = event.target instanceof Element && event.target.closest(".react-flow__pane, .react-flow__node")
       pointer = over ? [event.clientX, event.clientY] : null
     }
     document.addEventListener("copy", onCopy)

@@ -3,7 +3,7 @@ import { useEffect } from "react"
 import { openPalette } from "../palette/store"
 import { type Command, register } from "../keys/commands"
 import { history } from "../document/store"
-import { copyNow, cutNow, pasteNow } from "./clipboard"
+import { copyNow, cutNow, pasteNow, spot } from "./clipboard"
 import { alignSelected, arrangeAll, distributeSelected, duplicateSelected, groupSelected, noteAt, nudge, removeSelected, toggleSelected } from "./edits"
 import { openFind } from "./Find"
 import { letGo, useHeld } from "./held"
@@ -55,12 +55,12 @@ const COMMANDS: Command[] = [
   { id: "edit.redo", words: "redo", section: "edit", keys: ["Mod+Shift+Z", "Mod+Y"], run: () => history().redo() },
   { id: "edit.copy", words: "copy", section: "edit", keys: ["Mod+C"], native: true, when: some, run: copyNow },
   { id: "edit.cut", words: "cut", section: "edit", keys: ["Mod+X"], native: true, when: some, run: cutNow },
-  { id: "edit.paste", words: "paste", section: "edit", keys: ["Mod+V"], native: true, run: () => void pasteNow(middle()) },
+  { id: "edit.paste", words: "paste", section: "edit", keys: ["Mod+V"], native: true, run: () => void pasteNow(spot()) },
   { id: "edit.duplicate", words: "duplicate", section: "edit", keys: ["Mod+D"], when: some, run: duplicateSelected },
   { id: "edit.delete", words: "delete", section: "edit", keys: ["Delete", "Backspace"], when: () => here() && selectedPieces().length + selectedLinks().length > 0, run: removeSelected },
   { id: "edit.all", words: "selectAll", section: "edit", keys: ["Mod+A"], when: here, run: () => select(useStage.getState().nodes.map(({ id }) => id)) },
   { id: "edit.group", words: "group", section: "edit", keys: ["Mod+G"], when: here, run: () => groupSelected(centre()) },
-  { id: "edit.note", words: "note", section: "edit", keys: ["N"], when: here, run: () => editNote(noteAt(centre())[0]!) },
+  { id: "edit.note", words: "note", section: "edit", keys: ["N"], when: here, run: () => editNote(noteAt(onSurface(...spot()))[0]!) },
 
   { id: "palette.open", words: "addNode", section: "edit", keys: ["/"], run: () => openPalette({ at: centre(), screen: [middle()[0] - 190, 96], end: useHeld.getState().end ?? undefined }) },
   { id: "canvas.find", words: "findNode", section: "view", keys: ["Mod+F"], inFields: true, run: openFind },
