@@ -23,8 +23,9 @@ def painting(page, server) -> Page:
 def along(one, share: float = 0.5) -> tuple[float, float]:
     """A point of a wire, in the window."""
     path = one.locator(".react-flow__edge-path")
-    at = path.evaluate("(one, share) => one.getPointAtLength(one.getTotalLength() * share).matrixTransform(one.getScreenCTM())", share)
-    return at["x"], at["y"]
+    x, y = path.evaluate("(one, share) => { const at = one.getPointAtLength(one.getTotalLength() * share); return [at.x, at.y] }", share)
+    onto = path.evaluate("one => { const { a, b, c, d, e, f } = one.getScreenCTM(); return { a, b, c, d, e, f } }")
+    return onto["a"] * x + onto["c"] * y + onto["e"], onto["b"] * x + onto["d"] * y + onto["f"]
 
 
 def menu(page: Page, line: str):
