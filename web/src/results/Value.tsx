@@ -65,7 +65,7 @@ export function CopyButton({ text }: { text: string }) {
     window.setTimeout(() => setDone(false), PAUSE)
   }
   return (
-    <button type="button" className="bare copy nodrag" aria-label={t(done ? "copied" : "copy")} title={t(done ? "copied" : "copy")} onClick={() => void copy()}>
+    <button type="button" className="bare copy nodrag" aria-label={t(done ? "copiedText" : "copyText")} title={t(done ? "copiedText" : "copyText")} onClick={() => void copy()}>
       {done ? <Check size={13} /> : <Copy size={13} />}
     </button>
   )

@@ -65,9 +65,9 @@ function Zoom({ setSight }: Pick<Seeing, "setSight">) {
   const t = useT()
   return (
     <span className="zoom">
-      <button type="button" className="bare" aria-label={t("zoomOut")} title={t("zoomOut")} onClick={() => setSight((before) => zoomed(before, 1 / 1.5))}><Minus size={14} /></button>
-      <button type="button" className="bare" onClick={() => setSight(() => WHOLE)}>{t("zoomFit")}</button>
-      <button type="button" className="bare" aria-label={t("zoomIn")} title={t("zoomIn")} onClick={() => setSight((before) => zoomed(before, 1.5))}><Plus size={14} /></button>
+      <button type="button" className="bare" aria-label={t("farther")} title={t("farther")} onClick={() => setSight((before) => zoomed(before, 1 / 1.5))}><Minus size={14} /></button>
+      <button type="button" className="bare" onClick={() => setSight(() => WHOLE)}>{t("wholePicture")}</button>
+      <button type="button" className="bare" aria-label={t("nearer")} title={t("nearer")} onClick={() => setSight((before) => zoomed(before, 1.5))}><Plus size={14} /></button>
     </span>
   )
 }
