@@ -27,7 +27,7 @@ from .parts import Parts
 from .refusals import Refused
 from .routes import asks, events, graphs, runs, sharing, values
 from .routes.answers import Frame
-from .routes.bodies import REFUSAL, REQUESTS, Json
+from .routes.bodies import ANYWHERE, ERRORS, REFUSAL, REQUESTS, WITH_BODY, Json, file
 from .tools import Tools
 
 log = logging.getLogger("flowmm.server")
@@ -55,7 +55,7 @@ def build(parts: Parts) -> FastAPI:
     for module in (asks, graphs, runs, values, sharing, events):
         app.include_router(module.router(parts))
 
-    @app.get("/metrics", tags=["system"], summary="Counters in Prometheus' format")
+    @app.get("/metrics", tags=["system"], summary="Counters in Prometheus' format", response_class=Response, responses={200: file("text/plain")})
     def metrics() -> Response:
         return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -148,5 +148,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schemas.pop("HTTPValidationError", None), schemas.pop("ValidationError", None)
         made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         made["security"] = [{"token": []}]
+        for operation in (one for path in made["paths"].values() for one in path.values()):
+            for status in ANYWHERE + (WITH_BODY if "requestBody" in operation else ()):
+                operation["responses"].setdefault(str(status), ERRORS[status])
         app.openapi_schema = made
     return app.openapi_schema

@@ -22,7 +22,7 @@ from ..metrics import resident
 from ..parts import Parts
 from ..repairs import with_repairs
 from .answers import Check, Compatible, Fitting, Looked, Model, Nodes, Plan, System
-from .bodies import ERRORS, CompatibleRequest, FittingRequest, GraphRequest, Json, LookRequest, TargetsRequest, body, takes
+from .bodies import ERRORS, UNCHANGED, CompatibleRequest, FittingRequest, GraphRequest, Json, LookRequest, TargetsRequest, body, takes
 
 
 class Catalogue:
@@ -35,10 +35,16 @@ class Catalogue:
 
 
 def router(parts: Parts) -> APIRouter:
-    routes = APIRouter(prefix="/api", tags=["graphs"], responses={status: ERRORS[status] for status in (401, 404, 422)})
+    routes = APIRouter(prefix="/api", tags=["graphs"], responses={status: ERRORS[status] for status in (404, 406, 422)})
     nodes = Catalogue()
 
-    @routes.get("/nodes", response_model=Nodes, summary="Every node type: help, inputs with types, ranges and defaults, outputs", response_class=Json)
+    @routes.get(
+        "/nodes",
+        response_model=Nodes,
+        summary="Every node type: help, inputs with types, ranges and defaults, outputs",
+        response_class=Json,
+        responses={304: UNCHANGED},
+    )
     def list_nodes(request: Request) -> Response:
         headers = {"ETag": nodes.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if nodes.etag in request.headers.get("if-none-match", ""):

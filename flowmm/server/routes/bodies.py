@@ -98,7 +98,7 @@ class TargetsRequest(GraphRequest):
 
 class LookRequest(GraphRequest):
     edge: Annotated[str, Field(description='Where the wire begins: "node.output", or "input.name".', max_length=2000)]
-    item: Annotated[int, Field(ge=0, description="Which slice of a stack of maps.")] = 0
+    item: Annotated[int, Field(ge=0, strict=True, description="Which slice of a stack of maps.")] = 0
 
 
 class RunRequest(TargetsRequest):
@@ -106,7 +106,7 @@ class RunRequest(TargetsRequest):
 
 
 class MoveRequest(BaseModel):
-    to: Annotated[int, Field(ge=0, le=1_000_000, description="The place in the queue, 0 being the next.")]
+    to: Annotated[int, Field(ge=0, le=1_000_000, strict=True, description="The place in the queue, 0 being the next.")]
 
 
 class RenameRequest(BaseModel):
@@ -116,11 +116,20 @@ class RenameRequest(BaseModel):
 REQUESTS = (GraphRequest, CompatibleRequest, FittingRequest, TargetsRequest, LookRequest, RunRequest, MoveRequest, RenameRequest)
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
-    for status, text in {400: "It cannot be read.", 401: "No token.", 403: "Not allowed.", 404: "Not here.", 409: "Not in this state.",
-                         412: "Changed meanwhile.", 413: "Too large.", 415: "Another content type is wanted.", 422: "It cannot be done as asked.",
+    for status, text in {400: "It cannot be read.", 401: "No token.", 403: "Not allowed.", 404: "Not here.", 406: "Not in this shape.",
+                         409: "Not in this state.", 410: "Damaged since it was written.", 412: "Changed meanwhile.", 413: "Too large.",
+                         414: "The address is too long.", 415: "Another content type is wanted.", 422: "It cannot be done as asked.",
                          428: "If-Match or If-None-Match is wanted.", 429: "Too much at once.", 503: "The server is stopping.",
                          507: "The disk is full."}.items()
 }  # fmt: skip
+UNCHANGED = {"description": "It is as If-None-Match says."}
+ANYWHERE = (400, 401, 403, 414, 429, 503)  # what the guard, or a server that stops, says to any request
+WITH_BODY = (413, 415)  # and to one with a body
+
+
+def file(*media: str) -> dict[str, Any]:
+    """What the API's document says of an answer that is no JSON of a known shape."""
+    return {"description": "Successful Response", "content": {kind: {} for kind in media}}
 REFUSAL = {
     "type": "object", "required": ["error"],
     "properties": {"error": {"type": "object", "required": ["code", "message"], "properties": {

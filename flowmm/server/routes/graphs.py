@@ -10,21 +10,21 @@ from ...graph.document import Document
 from ..parts import Parts
 from ..refusals import Refused
 from .answers import ListedGraph, Name, SavedGraph, Trashed, TrashId, Version
-from .bodies import ERRORS, Json, RenameRequest, body, takes
+from .bodies import ERRORS, UNCHANGED, Json, RenameRequest, body, takes
 
 Match = Annotated[str | None, Header(alias="If-Match", description="The ETag of the version that was edited.")]
 NoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="`*`: the graph must not exist yet.")]
 
 
 def router(parts: Parts) -> APIRouter:
-    routes = APIRouter(prefix="/api", tags=["graphs"], responses={status: ERRORS[status] for status in (401, 403, 404, 409, 412, 422, 428, 507)})
+    routes = APIRouter(prefix="/api", tags=["graphs"], responses={status: ERRORS[status] for status in (404, 409, 412, 413, 422, 428, 507)})
     saved = parts.saved
 
     @routes.get("/graphs", response_model=list[ListedGraph], summary="Every graph by name: the shipped ones and one's own")
     def list_graphs() -> Json:
         return Json([one.as_json() for one in saved.list()])
 
-    @routes.get("/graphs/{name}", response_model=Document, summary="A graph's document, with its ETag")
+    @routes.get("/graphs/{name}", response_model=Document, summary="A graph's document, with its ETag", responses={304: UNCHANGED})
     def read_graph(name: str, request: Request) -> Response:
         data, etag, own = saved.read(name)
         headers = {"ETag": etag, "Cache-Control": "no-cache", "X-Flowmm-Own": str(own).lower()}

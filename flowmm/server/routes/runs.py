@@ -15,7 +15,7 @@ from ..refusals import Refused
 from ..trace import trace
 from .answers import Deleted, GalleryItem, Queue, RunShape, SubmittedRun, Trace
 from .bodies import ERRORS, Json, MoveRequest, RunRequest, body, takes
-from .values import Shape, served
+from .values import SERVED, Shape, served
 
 LONGEST_WAIT = 60.0  # seconds
 State = Annotated[list[str] | None, Query(description=f"Only runs in these states: {', '.join(STATES)}.")]
@@ -45,7 +45,7 @@ def output(one: Output) -> dict[str, Any]:
 
 
 def router(parts: Parts) -> APIRouter:
-    routes = APIRouter(prefix="/api", tags=["runs"], responses={status: ERRORS[status] for status in (401, 404, 409, 413, 415, 422, 429, 503, 507)})
+    routes = APIRouter(prefix="/api", tags=["runs"], responses={status: ERRORS[status] for status in (404, 409, 410, 413, 422, 507)})
     desk, journal = parts.desk, parts.journal
 
     @routes.post(
@@ -101,7 +101,7 @@ def router(parts: Parts) -> APIRouter:
         desk.delete(id)
         return Json({"deleted": id})
 
-    @routes.get("/runs/{id}/outputs/{name}", summary="An output as a file; a picture carries the graph that made it")
+    @routes.get("/runs/{id}/outputs/{name}", summary="An output as a file; a picture carries the graph that made it", **SERVED)
     def read_output(
         id: str, name: str, shape: Shape = "file", item: Annotated[int, Query(ge=0)] = 0, size: Annotated[int, Query(ge=16, le=1024)] = 256
     ) -> Response:

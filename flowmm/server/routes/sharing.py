@@ -9,17 +9,17 @@ from .. import covers, opening
 from ..parts import Parts
 from ..refusals import Refused
 from .answers import Carried, Covers, Opened
-from .bodies import ERRORS, GraphRequest, Json, body, takes
+from .bodies import ERRORS, GraphRequest, Json, body, file, takes
 
 
 def router(parts: Parts) -> APIRouter:
-    routes = APIRouter(prefix="/api", tags=["graphs"], responses={status: ERRORS[status] for status in (401, 404, 413, 415, 422)})
+    routes = APIRouter(prefix="/api", tags=["graphs"], responses={status: ERRORS[status] for status in (404, 422)})
 
     @routes.get("/covers", response_model=Covers, summary="What each graph gave last, or as it comes: a picture, a text")
     def read_covers() -> Json:
         return Json(covers.covers(parts))
 
-    @routes.get("/covers/sheet", summary="The pictures of the shipped graphs, on one sheet", response_class=Response)
+    @routes.get("/covers/sheet", summary="The pictures of the shipped graphs, on one sheet", response_class=Response, responses={200: file("image/webp")})
     def read_sheet() -> Response:
         try:
             data = (covers.folder() / PICTURE).read_bytes()

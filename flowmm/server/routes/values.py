@@ -17,7 +17,7 @@ from ..refusals import Refused
 from ..shown import shown
 from ..uploads import MEDIA as PICTURES
 from .answers import UploadShape
-from .bodies import ERRORS, Json
+from .bodies import ERRORS, Json, file
 
 Shape = Annotated[
     Literal["file", "thumbnail", "json", "value"],
@@ -26,6 +26,10 @@ Shape = Annotated[
 Size = Annotated[int | None, Query(ge=16, le=1024, description="Pixels of the longer side of a small JPEG.")]
 MEDIA = {".png": "image/png", ".csv": "text/csv; charset=utf-8", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}
 VALUE = "application/vnd.flowmm.value"
+SERVED: dict[str, Any] = {  # what the API's document says of it
+    "response_class": Response,
+    "responses": {200: file(*(kind.partition(";")[0] for kind in MEDIA.values()), "image/jpeg", VALUE), 406: ERRORS[406], 410: ERRORS[410]},
+}
 
 
 def served(parts: Parts, key: str, type_: str, shape: str, item: int, size: int, stem: str, run: Run | None = None) -> Response:
@@ -98,9 +102,9 @@ def _signed(parts: Parts, value: Any, run: Run) -> Any:
 
 
 def router(parts: Parts) -> APIRouter:
-    routes = APIRouter(prefix="/api", tags=["values"], responses={status: ERRORS[status] for status in (401, 403, 404, 413, 415, 422, 507)})
+    routes = APIRouter(prefix="/api", tags=["values"], responses={status: ERRORS[status] for status in (404, 410, 413, 415, 422, 507)})
 
-    @routes.get("/values/{key}", summary="A value by its key")
+    @routes.get("/values/{key}", summary="A value by its key", **SERVED)
     def read_value(key: str, shape: Shape = "file", item: Annotated[int, Query(ge=0)] = 0, size: Annotated[int, Query(ge=16, le=1024)] = 256) -> Response:
         type_ = parts.journal.type_of(key)
         if type_ is None:
@@ -117,7 +121,7 @@ def router(parts: Parts) -> APIRouter:
     def list_uploads(limit: Annotated[int, Query(ge=1, le=500)] = 100) -> Json:
         return Json([one.as_json() for one in parts.uploads.listing(limit)])
 
-    @routes.get("/uploads/{id}", summary="An uploaded picture; with `size`, no larger than that")
+    @routes.get("/uploads/{id}", summary="An uploaded picture; with `size`, no larger than that", response_class=Response, responses={200: file(*PICTURES.values())})
     def read_upload(id: str, size: Size = None) -> Response:
         path = parts.uploads.path(id)
         if size is not None:
@@ -128,7 +132,12 @@ def router(parts: Parts) -> APIRouter:
             headers={"Content-Disposition": f'attachment; filename="{path.name}"', "Cache-Control": "private, max-age=3600"},
         )
 
-    @routes.get("/pictures", summary="A picture that a graph names by its path, as a PNG")
+    @routes.get(
+        "/pictures",
+        summary="A picture that a graph names by its path, as a PNG",
+        response_class=Response,
+        responses={200: file("image/png", "image/jpeg")},
+    )
     def read_picture(
         path: Annotated[str, Query(description="As the graph has it; nothing outside its folder and the allowed roots is reached.", max_length=4096)],
         graph: Annotated[str, Query(description="The saved graph beside which relative paths start.", max_length=200)] = "",
