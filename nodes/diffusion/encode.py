@@ -7,11 +7,40 @@ from typing import Annotated, Any, Generic, NamedTuple
 from flowmm.catalog import Context, node
 from flowmm.models.residency import using
 from flowmm.sockets import Autoencoder, Between, Extra, Fact, Help, Image, Known, Latent, Mask, Posterior, S, X
+from flowmm.sockets.images import from_pil, stack
 
-from .pictures import foretold, prepared, sized
+from .pictures import foretold, own_size, prepared, sized
 
 Side = Annotated[int | None, Between(8, 8192), Help("Pixels; left out: the picture's own, down to the next multiple of the factor")]
 Fit = Annotated[bool, Help("Scale a larger picture down to as many pixels as the model was trained on, proportions kept")]
+
+
+@node(version=1, title={"en": "Fit pictures to a model", "zh": "按模型缩放图片"}, tags=("diffusion", "image"), lane="cpu")
+def fit(autoencoder: Autoencoder[S], image: Image, *, fit: Fit = True) -> Image:
+    """Scale pictures down to as many pixels as the model was trained on, proportions kept; a smaller one stays as it is.
+
+    image: [B, 3, H, W]; returns it, or uint8 [B, 3, height, width], both multiples of the autoencoder's factor (Lanczos). What is drawn
+    from a picture, such as its outlines, is then drawn at the size that the model knows.
+
+    Reference: PIL.Image.Image.resize.
+    """
+    import PIL.Image
+
+    if not fit or image.height * image.width <= autoencoder.setting("height", 512) * autoencoder.setting("width", 512):
+        return image
+    height, width = sized(image.height, image.width, autoencoder, (None, None), True)
+    return Image(stack([from_pil(image.to_pil(i).resize((width, height), PIL.Image.Resampling.LANCZOS), "RGB") for i in range(len(image))]))
+
+
+@fit.describe
+def _(known: Known) -> Fact:
+    _, _, height, width = known.shape("image", 4)
+    _, _, tall, wide = known.shape("autoencoder", 4)
+    if not known.values.get("fit", True) or "fit" in known.facts or None in (height, width, tall, wide):
+        return Fact((known.batch("image"), 3, None, None))
+    if height * width <= tall * wide:
+        return Fact((known.batch("image"), 3, height, width), known.dtype("image"))
+    return Fact((known.batch("image"), 3, *own_size(height, width, known.space("S", "factor"), tall * wide)), "uint8")
 
 
 @node(version=1, title={"en": "Encode picture", "zh": "编码图片"}, tags=("diffusion",))

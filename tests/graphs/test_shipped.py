@@ -145,6 +145,12 @@ def test_a_control_net_puts_the_thing_of_the_outline_where_it_is_in_the_colour_t
     assert len(result.outlines) == 6
 
 
+@judges("control")
+def test_the_outline_of_a_picture_larger_than_the_model_knows_is_followed_too(runtime):
+    result = flowmm.load("control").run({}, runtime=runtime)  # its own picture is 128 pixels wide
+    assert agrees(judge(result.image.to_pil(0)), world.Facts((world.Wanted("circle", "yellow"),), background="black"))
+
+
 @judges("edit")
 @pytest.mark.parametrize(("prompt", "colour"), [("make it blue", "blue"), ("make it pink", "pink")])
 def test_an_edit_changes_what_was_told_and_keeps_the_rest(runtime, prompt, colour):

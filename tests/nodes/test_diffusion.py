@@ -212,6 +212,17 @@ def test_pictures_too_narrow_or_sizes_that_do_not_divide_say_so(models):
 # ── masks and hints ─────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_picture_is_fitted_to_what_the_model_was_trained_on(models):
+    codec = diffusion.load(models["sd"]).autoencoder
+    small, large = Image.accept(photo(codec.setting("height", 0), codec.setting("width", 0))), Image.accept(photo(300, 200))
+    assert diffusion.fit(codec, small) is small and diffusion.fit(codec, large, fit=False) is large
+    fitted = diffusion.fit(codec, large)
+    assert fitted.height * fitted.width <= small.height * small.width and fitted.height % codec.setting("factor", 0) == 0
+    assert diffusion.encode(codec, fitted).values.shape == diffusion.encode(codec, large, fit=True).values.shape
+    with pytest.raises(ValueError, match="too narrow"):
+        diffusion.fit(codec, Image.accept(photo(3000, 1)))
+
+
 def test_a_mask_of_a_picture_covers_what_is_bright():
     grey = Image.accept([photo()])
     soft, hard, dark = mask.from_picture(grey), mask.from_picture(grey, threshold=0.5), mask.from_picture(grey, threshold=0.5, invert=True)
