@@ -336,7 +336,7 @@ class Journal:
     def type_of(self, key: str) -> str | None:
         """The type of a value that some output refers to."""
         with self._reading() as db:
-            row = db.execute("SELECT type FROM output WHERE key = ? LIMIT 1", (key,)).fetchone()
+            row = db.execute("SELECT type FROM output WHERE key = ? LIMIT 1", (key,)).fetchone() if key.isascii() else None  # half a character is no text
         return row[0] if row else None
 
     def _runs(self, where: str, *arguments: Any) -> list[Run]:
