@@ -15,22 +15,71 @@ from flowmm.face.find import shipped
 from flowmm.sockets.types import Choice, ListOf, Plain, Type, Union, Var
 
 Json = Any
-WORDS = ["a", "one", "a red circle", "", "ü 文字", "examples/red-circle.png", "zoo:vit", "out"]
-TRICKS = [
-    "../secret.png", "..\\secret.png", "/etc/passwd", "a/../../secret", "~/x", "~root/x", "file:///etc/passwd", "C:\\x", "C:x", "\\\\host\\share\\x", "//host/x", "x\0.png", "\0",
-    "CON", "nul.json", "..%2fx", "%2e%2e/x", "\uff0e\uff0e/x", ".history", ".", "..", "", " ", "a" * 300, "/dev/zero", "/dev/stdin", "/proc/self/environ", "/proc/self/fd/0", "$HOME/x",
-    "x/", "x::$DATA", "x\r\nSet-Cookie: a=b", "http://127.0.0.1:1/x.png", "HTTPS://127.0.0.1:1/x", "hf:a/b", "hf:a/b@main", "hf:../../x", "zoo:", "zoo:..", "zoo:../../x", "zoo:nothing",
-    "zoo:\0", "live:1", "hf:" + "a/" * 50, "examples", "examples/masks", "../graphs/ask.json", "server/token", "../server/token", "*", "[", "examples/*.png", "|id", "\ud800", "\u202egnp.x",
+
+# ── words and values that are seldom welcome ────────────────────────────────────────────────────
+
+RED = "examples/red-circle.png"
+HALF = "\ud800"  # of a surrogate pair: text in JSON, but in no file and no database
+WORDS = ["a", "one", "a red circle", "", "ü 文字", RED, "zoo:vit", "out"]
+PATHS = [
+    "../secret.png", "..\\secret.png", "/etc/passwd", "a/../../secret", "~/x", "~root/x", "$HOME/x", "..%2fx", "%2e%2e/x", "\uff0e\uff0e/x",
+    "C:\\x", "C:x", "\\\\host\\share\\x", "//host/x", "CON", "nul.json", "x::$DATA", "x/", "", " ", ".", "..", "a" * 300, HALF, "\u202egnp.x",
+    "x\0.png", "\0", "x\r\nSet-Cookie: a=b", "|id", "*", "[", "examples/*.png", "examples", "examples/masks", ".history", "../graphs/ask.json",
+    "/dev/zero", "/dev/stdin", "/proc/self/environ", "/proc/self/fd/0", "server/token", "../server/token",
 ]  # fmt: skip
-NUMBERS = [0, -1, 1, 2, 63, 2**31, 2**53, 2**63, 2**64, -(2**63) - 1, 10**400, 0.5, -0.0, 3.7, 1e308, 5e-324, 1e20, math.inf, -math.inf, math.nan]
-NAMES = ["input", "class", "None", "a b", "", "é", "e\u0301", "ℌ", "__class__", "__proto__", "constructor", "one.two", "\ud800", "x" * 2000, "0", "a\0", "\u202e", "self", "context", "from", "_", "ﬁ"]
-OPS = ["", ".", "..", "text", "text.", ".join", "text.join.x", "os.system", "local:os.system", "local:", ":", "builtin:text.join", "pip:x.y", "graph:ask", "graph:../x", "\0.x", "TEXT.JOIN",
-       "text.annotations", "text.Text", "text.__init__", "ﬁ.x", "a" * 5000, "é.é", "\ud800.x", "text\n.join"]  # fmt: skip
+ADDRESSES = [
+    "file:///etc/passwd", "http://127.0.0.1:1/x.png", "HTTPS://127.0.0.1:1/x", "hf:a/b", "hf:a/b@main", "hf:../../x", "hf:" + "a/" * 50,
+    "zoo:", "zoo:..", "zoo:../../x", "zoo:nothing", "zoo:\0", "live:1",
+]  # fmt: skip
+TRICKS = PATHS + ADDRESSES
+NUMBERS = [
+    0, -1, 1, 2, 63, 2**31, 2**53, 2**63, 2**64, -(2**63) - 1, 10**400, 0.5, -0.0, 3.7, 1e308, 5e-324, 1e20, math.inf, -math.inf, math.nan,
+]  # fmt: skip
+NAMES = [
+    "input", "class", "None", "self", "context", "from", "a b", "", "0", "_", "one.two", "a\0", HALF, "x" * 2000, "\u202e",
+    "é", "e\u0301", "ℌ", "ﬁ", "__class__", "__proto__", "constructor",
+]  # fmt: skip
+OPS = [
+    "", ".", "..", ":", "text", "text.", ".join", "TEXT.JOIN", "text.join.x", "text\n.join", "text.annotations", "text.Text", "text.__init__",
+    "local:", "os.system", "local:os.system", "builtin:text.join", "pip:x.y", "graph:ask", "graph:../x", "\0.x", "ﬁ.x", "é.é", f"{HALF}.x", "a" * 5000,
+]  # fmt: skip
 OBJECTS: list[Json] = [
-    {}, [], [[]], [None], {"from": 7}, {"from": ""}, {"from": "."}, {"from": "input."}, {"from": "input.x"}, {"from": "one"}, {"from": "a.b.c"}, {"from": "a.b", "list": []}, {"list": {}},
-    {"list": []}, {"list": [[]]}, {"list": [None, {"list": []}]}, {"value": {}}, {"value": [1, "a", None]}, {"value": {"from": "one.text"}}, {"from": {"from": "a.b"}}, {"upload": "x"},
-    {"upload": "0" * 32 + ".png"}, {"value": "0" * 64}, {"upload": 7}, {"value": None}, {"en": 1}, {"en": "x", "zh": "y"}, {"": ""}, {"\ud800": "\ud800"},
+    {}, [], [[]], [None], {"": ""}, {HALF: HALF}, {"en": 1}, {"en": "x", "zh": "y"},
+    {"from": 7}, {"from": ""}, {"from": "."}, {"from": "input."}, {"from": "input.x"}, {"from": "one"}, {"from": "a.b.c"}, {"from": {"from": "a.b"}},
+    {"from": "a.b", "list": []}, {"list": {}}, {"list": []}, {"list": [[]]}, {"list": [None, {"list": []}]},
+    {"value": {}}, {"value": [1, "a", None]}, {"value": {"from": "one.text"}}, {"value": None}, {"value": "0" * 64}, {"value": HALF},
+    {"upload": "x"}, {"upload": 7}, {"upload": "0" * 32 + ".png"},
 ]  # fmt: skip
+
+
+def value(dice: random.Random) -> Json:
+    """Anything JSON can say, most of it unwelcome."""
+    kind = dice.random()
+    if kind < 0.3:
+        return dice.choice(TRICKS)
+    if kind < 0.6:
+        return dice.choice(NUMBERS)
+    if kind < 0.85:
+        return deepcopy(dice.choice(OBJECTS))
+    if kind < 0.95:
+        return dice.choice([None, True, False, dice.choice(NAMES), dice.choice(WORDS)])
+    if kind < 0.98:
+        return nested(dice, dice.choice((10, 62, 63, 64, 65, 200)))
+    letters = dice.choice("a\n\0é") * dice.choice((1000, 70_000, 2**20 + 1))
+    return dice.choice([letters, [0] * 20_000, {"list": [1] * 5_000}, {str(i): i for i in range(5_000)}])
+
+
+def nested(dice: random.Random, depth: int) -> Json:
+    inner: Json = dice.choice((0, "", {"from": "one.text"}, None))
+    kinds = ["list", "value", "array", "key"]
+    kinds = [dice.choice(kinds)] if dice.random() < 0.7 else kinds
+    for _ in range(depth):
+        kind = dice.choice(kinds)
+        inner = [inner] if kind == "array" else {"list": [inner]} if kind == "list" else {kind: inner}
+    return inner
+
+
+# ── graphs that are well ────────────────────────────────────────────────────────────────────────
 
 
 class Documents:
@@ -39,7 +88,7 @@ class Documents:
     CHEAP = {"text", "logic"}
 
     def __init__(self, cheap: bool = False):
-        self.specs = [spec for spec in packs.all_specs() if ":" not in spec.op and (not cheap or spec.op.partition(".")[0] in self.CHEAP)]
+        self.specs = [spec for spec in _KNOWN.values() if not cheap or spec.op.partition(".")[0] in self.CHEAP]
         self.shipped = [] if cheap else [json.loads(path.read_text()) for path in sorted(shipped().glob("*.json"))]
         self.models = [f"zoo:{path.name}" for path in sorted(zoo.WEIGHTS.iterdir()) if path.is_dir()]
 
@@ -59,23 +108,26 @@ class Documents:
             for output, declared in spec.outputs.items():
                 made.setdefault(_kind(declared.type), []).append(f"{name}.{output}")
         wires = [wire for found in made.values() for wire in found]
-        outputs = {f"out{number}": {"from": wire} for number, wire in enumerate(dice.sample(wires, min(len(wires), dice.choice((1, 1, 2)))))}
+        wanted = dice.sample(wires, min(len(wires), dice.choice((1, 1, 2))))
+        outputs = {f"out{number}": {"from": wire} for number, wire in enumerate(wanted)}
         return {"flowmm": 1, "title": dice.choice(WORDS), "inputs": inputs, "nodes": nodes, "outputs": outputs, "layout": {}, "requires": {}}
 
-    def _ports(self, dice: random.Random, spec: NodeSpec, made: dict[str, list[str]], inputs: dict[str, Json]) -> Iterator[tuple[str, Json]]:
+    def _ports(
+        self, dice: random.Random, spec: NodeSpec, made: dict[str, list[str]], inputs: dict[str, Json]
+    ) -> Iterator[tuple[str, Json]]:
         for port in spec.inputs.values():
-            fitting = made.get(_kind(port.type)) or (made.get(dice.choice(list(made))) if made and isinstance(port.type, Var) else None)
+            anything = made and isinstance(port.type, Var)
+            fitting = made.get(dice.choice(list(made)) if anything else _kind(port.type))
             if fitting and dice.random() < 0.8:
                 wire = {"from": dice.choice(fitting)}
                 yield port.name, {"list": [wire] * dice.choice((1, 2))} if isinstance(port.type, ListOf) else wire
-            elif port.required or dice.random() < 0.3:
-                value = self.literal(dice, port)
-                if value is not None and dice.random() < 0.3:
+            elif (port.required or dice.random() < 0.3) and (given := self.literal(dice, port)) is not None:
+                if dice.random() < 0.3:
                     name = f"i{len(inputs)}"
-                    inputs[name] = {"default": value}
+                    inputs[name] = {"default": given}
                     yield port.name, {"from": f"input.{name}"}
-                elif value is not None:
-                    yield port.name, {"list": value} if isinstance(value, list) else value
+                else:
+                    yield port.name, {"list": given} if isinstance(given, list) else given
 
     def literal(self, dice: random.Random, port: Port) -> Json:
         """A plain value that the port takes; None where there is none, or nothing is meant."""
@@ -86,57 +138,16 @@ class Documents:
             return [self.literal(dice, Port(port.name, type_.item)) for _ in range(2)]
         if isinstance(type_, Choice):
             return dice.choice(type_.values)
-        low = int(port.between.low or 0) if port.between and math.isfinite(port.between.low or 0) else 0
+        low = int(port.between.low or 0) if port.between else 0
         kind = type_.cls.__name__ if isinstance(type_, Plain) else _kind(type_)
-        return {"int": low + 1, "float": low + 0.5, "bool": True, "str": dice.choice(WORDS), "Text": dice.choice(WORDS), "Seed": 7, "Path": "examples/red-circle.png",
-                "Image": "examples/red-circle.png", "Mask": "examples/masks/middle.png"}.get(kind)  # fmt: skip
+        plain = {"int": low + 1, "float": low + 0.5, "bool": True, "str": dice.choice(WORDS), "Text": dice.choice(WORDS), "Seed": 7}
+        return (plain | {"Path": RED, "Image": RED, "Mask": "examples/masks/middle.png"}).get(kind)
 
 
 def _kind(type_: Type) -> str:
-    """A type by its name alone: what it is of, not in which space."""
-    inner = type_.item if isinstance(type_, ListOf) else next((one for one in getattr(type_, "members", ()) if "None" not in str(one)), type_)
+    """A type by its name alone: what it is, not of which space."""
+    inner = next((one for one in getattr(type_, "members", ()) if "None" not in str(one)), type_)
     return str(inner.item if isinstance(inner, ListOf) else inner).partition("[")[0]
-
-
-# ── what can be wrong ───────────────────────────────────────────────────────────────────────────
-
-
-def value(dice: random.Random) -> Json:
-    """Anything JSON can say, most of it unwelcome."""
-    kind = dice.random()
-    if kind < 0.3:
-        return dice.choice(TRICKS)
-    if kind < 0.6:
-        return dice.choice(NUMBERS)
-    if kind < 0.85:
-        return deepcopy(dice.choice(OBJECTS))
-    if kind < 0.95:
-        return dice.choice([None, True, False, dice.choice(NAMES), dice.choice(WORDS)])
-    if kind < 0.98:
-        return nested(dice, dice.choice((10, 62, 63, 64, 65, 200)))
-    return dice.choice([dice.choice("a\n\0é") * dice.choice((1000, 70_000, 2**20 + 1)), [0] * 20_000, {"list": [1] * 5_000}, {str(i): i for i in range(5_000)}])
-
-
-def nested(dice: random.Random, depth: int) -> Json:
-    inner: Json = dice.choice((0, "", {"from": "one.text"}, None))
-    kinds = [dice.choice(("list", "value", "array", "key"))] if dice.random() < 0.7 else ["list", "value", "array", "key"]
-    for _ in range(depth):
-        kind = dice.choice(kinds)
-        inner = [inner] if kind == "array" else {"list": [inner]} if kind == "list" else {kind: inner}
-    return inner
-
-
-def places(document: Json) -> list[tuple[Any, Any]]:
-    """Every place in a document where something stands: the object or array, and its key."""
-    found, stack = [], [document]
-    while stack:
-        item = stack.pop()
-        keys = list(item) if isinstance(item, dict) else range(len(item))
-        for key in keys:
-            found.append((item, key))
-            if isinstance(item[key], (dict, list)):
-                stack.append(item[key])
-    return found
 
 
 _KNOWN = {spec.op: spec for spec in packs.all_specs() if ":" not in spec.op}
@@ -147,8 +158,29 @@ def _spec(node: Json) -> NodeSpec | None:
 
 
 def _nodes(document: Json) -> dict[str, Json]:
-    nodes = document.get("nodes")
+    """Those that still look like nodes."""
+    nodes = document.get("nodes") if isinstance(document, dict) else None
     return {name: node for name, node in nodes.items() if isinstance(node, dict) and isinstance(node.get("in"), dict)} if isinstance(nodes, dict) else {}
+
+
+def _inputs(document: Json) -> list[str]:
+    inputs = document.get("inputs") if isinstance(document, dict) else None
+    return list(inputs) if isinstance(inputs, dict) else []
+
+
+# ── what can be wrong ───────────────────────────────────────────────────────────────────────────
+
+
+def places(document: Json) -> list[tuple[Any, Any]]:
+    """Every place in a document where something stands: the object or array, and its key."""
+    found, stack = [], [document]
+    while stack:
+        item = stack.pop()
+        for key in list(item) if isinstance(item, dict) else range(len(item)):
+            found.append((item, key))
+            if isinstance(item[key], (dict, list)):
+                stack.append(item[key])
+    return found
 
 
 def replace(dice: random.Random, document: Json) -> None:
@@ -191,20 +223,16 @@ def literal(dice: random.Random, document: Json) -> None:
 
 
 def default(dice: random.Random, document: Json) -> None:
-    inputs = document.get("inputs")
-    if isinstance(inputs, dict) and inputs:
-        name = dice.choice(list(inputs))
-        inputs[name] = {"default": dice.choice((dice.choice(NUMBERS), dice.choice(TRICKS), value(dice)))}
+    if names := _inputs(document):
+        document["inputs"][dice.choice(names)] = {"default": dice.choice((dice.choice(NUMBERS), dice.choice(TRICKS), value(dice)))}
 
 
 def rewire(dice: random.Random, document: Json) -> None:
     """A port hangs on some other output, of any type; often below it, which closes a loop."""
-    nodes = _nodes(document)
-    if nodes:
+    if nodes := _nodes(document):
         target, (source, node) = dice.choice(list(nodes.values())), dice.choice(list(nodes.items()))
         spec = _spec(node)
-        output = dice.choice(list(spec.outputs)) if spec else "value"
-        wire = {"from": f"{source}.{output}"}
+        wire = {"from": f"{source}.{dice.choice(list(spec.outputs)) if spec else 'value'}"}
         port = dice.choice([*target["in"], "images", "text", "image"])
         target["in"][port] = dice.choice((wire, wire, {"list": [wire, wire]}, {"list": [{"list": [wire]}, 1]}))
 
@@ -217,23 +245,21 @@ def retype(dice: random.Random, document: Json) -> None:
 
 
 def crowd(dice: random.Random, document: Json) -> None:
-    """Many copies of a node, each hanging on the one before or all on one."""
-    nodes = _nodes(document)
-    if nodes:
+    """Many copies of a node, all hanging where it hangs."""
+    if nodes := _nodes(document):
         name, node = dice.choice(list(nodes.items()))
-        for number in range(dice.choice((20, 100, 400))):
-            document["nodes"][f"{name}_{number}"] = deepcopy(node)
+        document["nodes"] |= {f"{name}_{number}": deepcopy(node) for number in range(dice.choice((20, 100, 400)))}
 
 
 def garnish(dice: random.Random, document: Json) -> None:
     """What is not part of the graph's identity, and what nobody knows."""
-    document[dice.choice(("layout", "requires", "title", "about", "tags", "extra", "$schema", "inputs", "outputs", "flowmm"))] = value(dice)
-    if dice.random() < 0.3:
-        document["layout"] = {"given": given(dice, document), "positions": value(dice)}
+    place = dice.choice(("layout", "requires", "title", "about", "tags", "extra", "$schema", "inputs", "outputs", "flowmm"))
+    document[place] = {"given": given(dice, document), "positions": value(dice)} if place == "layout" else value(dice)
 
 
 MUTATIONS: list[Callable[[random.Random, Json], None]] = [
-    replace, drop, add, rename, swap, garnish, literal, literal, literal, default, rewire, rewire, rewire, retype, retype, crowd]  # fmt: skip
+    replace, drop, add, rename, swap, garnish, literal, literal, literal, default, rewire, rewire, rewire, retype, retype, crowd,
+]  # fmt: skip
 
 
 def mutated(dice: random.Random, document: dict[str, Json]) -> dict[str, Json]:
@@ -247,40 +273,38 @@ def mutated(dice: random.Random, document: dict[str, Json]) -> dict[str, Json]:
 # ── requests that carry them ────────────────────────────────────────────────────────────────────
 
 CHECK, COMPATIBLE, PLAN, RUNS, SAVE = "/api/check", "/api/compatible", "/api/plan", "/api/runs", "/api/graphs/"
+LOOK, FITTING, CARRIED, OPEN = "/api/look", "/api/fitting", "/api/carried", "/api/open"
 SAVED = ["g1", "g2", "Ask", "with space", "ask"]
 
 
 def given(dice: random.Random, document: Json) -> Json:
     """Values for a graph's inputs, as a run, a layout or a picture names them."""
-    names = list(document["inputs"]) if isinstance(document, dict) and isinstance(document.get("inputs"), dict) else []
-    return {name: dice.choice((value(dice), {dice.choice(("upload", "value", "sha256", "key", "file")): value(dice)})) for name in names[:5]} or value(dice)
+    kinds = ("upload", "value", "sha256", "key", "file")
+    return {name: dice.choice((value(dice), {dice.choice(kinds): value(dice)})) for name in _inputs(document)[:5]} or value(dice)
 
 
 def carried(dice: random.Random, document: Json) -> str:
     """What a picture says of the graph that made it."""
-    inner = text(dice, document).decode("utf-8", "replace") if dice.random() < 0.9 else value(dice)
+    inner = text(document).decode("utf-8", "replace") if dice.random() < 0.9 else value(dice)
     return json.dumps({"graph": inner, "inputs": given(dice, document), "name": dice.choice((*WORDS, value(dice)))})
 
 
 def request(dice: random.Random, document: Json, where: str) -> dict[str, Json]:
     """A request's JSON with this graph: inputs, targets and names mostly as they should be."""
     asked: dict[str, Json] = {"graph": document}
-    inputs = document.get("inputs") if isinstance(document, dict) else None
-    if inputs and dice.random() < 0.3:
+    if _inputs(document) and dice.random() < 0.3:
         asked["inputs"] = given(dice, document)
     if dice.random() < 0.1:
         asked["name"] = dice.choice((*SAVED, *TRICKS, *NAMES))
-    if where == COMPATIBLE:
-        nodes = _nodes(document)
-        name = dice.choice([*nodes, "input", dice.choice(NAMES)])
-        ports = [*nodes[name]["in"]] if name in nodes else list(inputs) if isinstance(inputs, dict) else []
-        spec = _spec(nodes[name]) if name in nodes else None
-        outputs = list(spec.outputs) if spec else []
-        side = dice.choice(("output", "input"))
-        asked |= {"node": name, "port": dice.choice([*(outputs if side == "output" and outputs else ports), dice.choice(NAMES)]), "side": side}
+    if where in (COMPATIBLE, FITTING):
+        asked |= _port(dice, document)
+    if where == LOOK:
+        asked |= {"edge": ".".join(str(_port(dice, document)[name]) for name in ("node", "port")), "item": dice.choice((0, 1, value(dice)))}
     if where in (PLAN, RUNS) and dice.random() < 0.15:
-        known = list(document["outputs"]) if isinstance(document, dict) and isinstance(document.get("outputs"), dict) else []
-        asked["targets"] = dice.choice((known, [], ["nobody.value"], [dice.choice(NAMES)], [f"{name}.{dice.choice(WORDS)}" for name in _nodes(document)], None, value(dice)))
+        outputs = document.get("outputs") if isinstance(document, dict) else None
+        named = list(outputs) if isinstance(outputs, dict) else []
+        edges = [f"{name}.{dice.choice(WORDS)}" for name in _nodes(document)]
+        asked["targets"] = dice.choice((named, edges, [], ["nobody.value"], [dice.choice(NAMES)], None, value(dice)))
     if where == RUNS and dice.random() < 0.2:
         asked["key"] = dice.choice((*WORDS, *NAMES, *TRICKS))
     if dice.random() < 0.03:
@@ -288,6 +312,15 @@ def request(dice: random.Random, document: Json, where: str) -> dict[str, Json]:
     return asked
 
 
-def text(dice: random.Random, asked: Json) -> bytes:
+def _port(dice: random.Random, document: Json) -> dict[str, Json]:
+    """A port of the graph that there mostly is."""
+    nodes, side = _nodes(document), dice.choice(("output", "input"))
+    name = dice.choice([*nodes, "input", dice.choice(NAMES)])
+    spec = _spec(nodes[name]) if name in nodes else None
+    ports = list(spec.outputs) if spec and side == "output" else list(nodes[name]["in"]) if name in nodes else _inputs(document)
+    return {"node": name, "port": dice.choice([*ports, dice.choice(NAMES)]), "side": side}
+
+
+def text(asked: Json, ascii: bool = True) -> bytes:
     """JSON's bytes, where Python may be looser than JSON is."""
-    return json.dumps(asked, ensure_ascii=dice.random() < 0.7).encode("utf-8", "surrogatepass")
+    return json.dumps(asked, ensure_ascii=ascii).encode("utf-8", "surrogatepass")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 import json
@@ -9,28 +10,31 @@ import os
 import random
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from hostile_graphs import RED
 from server_process import until
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "server"))
-from inside import Inside, ours
+from inside import HEADERS, Inside, ours
 from odd_pictures import picture
 from running import serving
 
 from flowmm.server.metrics import resident
 from flowmm.server.settings import Limits
 
-SOAK = bool(os.environ.get("FLOWMM_SOAK"))
 SEED = os.environ.get("FLOWMM_SEED", "1")
 LIMITS = Limits(uploads=1 << 20, queued=500)  # so small that what must make room for something new does so
-PLAIN = {"flowmm": 1, "inputs": {"text": {"default": "a"}}, "nodes": {"one": {"op": "text.join", "in": {"first": {"from": "input.text"}, "second": "b"}}},
-         "outputs": {"out": {"from": "one.text"}}}  # fmt: skip
-SEEN = {"flowmm": 1, "nodes": {"one": {"op": "image.load", "in": {"path": "examples/red-circle.png"}}}, "outputs": {"image": {"from": "one.image"}}}
 LARGEST_ANSWER = 8 << 20
+PLAIN = {
+    "flowmm": 1, "inputs": {"text": {"default": "a"}},
+    "nodes": {"one": {"op": "text.join", "in": {"first": {"from": "input.text"}, "second": "b"}}}, "outputs": {"out": {"from": "one.text"}},
+}  # fmt: skip
+SEEN = {"flowmm": 1, "nodes": {"one": {"op": "image.load", "in": {"path": RED}}}, "outputs": {"image": {"from": "one.image"}}}
 
 
 def dice_of(kind: str, number: int) -> random.Random:
@@ -41,30 +45,30 @@ def dice_of(kind: str, number: int) -> random.Random:
 def lived_in(home: Path) -> list[str]:
     """Make a home with runs, values, uploads, versions and trash; every name, id and key in it."""
     with serving(home, LIMITS) as server:
-        runs = [server.run(PLAIN), server.run(SEEN)]
-        upload = server.http.post("/api/uploads", content=picture("PNG"), headers={"Content-Type": "image/png"}).json()["id"]
-        etag = None
-        for text in ("first", "second"):
-            condition = {"If-Match": etag} if etag else {"If-None-Match": "*"}
-            etag = server.http.put("/api/graphs/mine", json=PLAIN | {"title": text}, headers=condition).json()["etag"]
-        gone = server.http.put("/api/graphs/gone", json=PLAIN, headers={"If-None-Match": "*"}).json()["etag"]
-        trash = server.http.delete("/api/graphs/gone", headers={"If-Match": gone}).json()["trash"]
+        http, runs = server.http, [server.run(PLAIN), server.run(SEEN)]
+        upload = http.post("/api/uploads", content=picture("PNG"), headers={"Content-Type": "image/png"}).json()["id"]
+        first = http.put("/api/graphs/mine", json=PLAIN, headers={"If-None-Match": "*"}).json()["etag"]
+        second = http.put("/api/graphs/mine", json=PLAIN | {"title": "Second"}, headers={"If-Match": first}).json()["etag"]
+        gone = http.put("/api/graphs/gone", json=PLAIN, headers={"If-None-Match": "*"}).json()["etag"]
+        trash = http.delete("/api/graphs/gone", headers={"If-Match": gone}).json()["trash"]
     outputs = [(name, one["key"]) for run in runs for name, one in run["outputs"].items()]
-    return [*(run["id"] for run in runs), *(word for pair in outputs for word in pair), upload, "mine", "vit-classify", "gone", trash, etag.strip('"'), "examples/red-circle.png", runs[0]["graph"]]
+    words = [word for pair in outputs for word in pair] + [run["id"] for run in runs] + [runs[0]["graph"]]
+    return [*words, upload, "mine", "gone", "vit-classify", first.strip('"'), second.strip('"'), trash, RED]
 
 
 def unharmed(answer: SimpleNamespace) -> None:
     """It is the server's own answer: no failure of it, no word of its inside, a reason and what to do about it, of a bounded size."""
-    if answer.status in (503, 507) and b"uploads-full" not in answer.body:
-        raise AssertionError(f"{answer.status} {answer.body[:500]!r}")
-    ours(SimpleNamespace(status=422, headers=answer.headers, body=answer.body) if answer.status == 507 else answer)
+    if answer.status == 507:  # uploads have little room here
+        assert json.loads(answer.body)["error"]["code"] == "uploads-full", answer.body[:500]
+        return
+    ours(answer)
     assert len(answer.body) < LARGEST_ANSWER, f"{len(answer.body):,} bytes: {answer.body[:500]!r}"
     if answer.status >= 400:
         assert json.loads(answer.body)["error"]["fix"], answer.body[:500]
 
 
 def works(server: Inside) -> None:
-    """It answers as ever, and a run that was never made before goes through."""
+    """It answers as ever, and once it may begin runs, one that was never made before goes through."""
     assert server.ask("GET", "/api/graphs").status == 200 and server.ask("GET", "/api/graphs/vit-classify").status == 200
     checked = server.post("/api/check", graph=PLAIN)
     assert checked.status == 200 and not checked.json()["problems"]
@@ -76,20 +80,46 @@ def works(server: Inside) -> None:
     assert ended["state"] == "done" and ended["executed"] == 1, ended
 
 
+def said(server: Inside, query: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the server says to a client of its socket that asks so, says these messages and is gone."""
+    coming, heard = [{"type": "websocket.connect"}, *messages], []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return coming.pop(0) if coming else {"type": "websocket.disconnect", "code": 1006}
+
+    async def send(message: dict[str, Any]) -> None:
+        heard.append(message)
+
+    scope = {
+        "type": "websocket", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "ws", "root_path": "", "subprotocols": [],
+        "path": "/api/events", "raw_path": b"/api/events", "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in HEADERS.items()],
+        "client": ("127.0.0.1", 5000), "server": ("127.0.0.1", 8383), "extensions": {"websocket.http.response": {}},
+    }  # fmt: skip
+    server.loop.run_until_complete(asyncio.wait_for(server.guard(scope, receive, send), 60))
+    return heard
+
+
 class Held:
-    """What a process holds, once what it keeps for a while was pushed out."""
+    """What a process holds."""
 
     def __init__(self, pid: int):
         self.resident = resident(pid)
         self.files = len(os.listdir(f"/proc/{pid}/fd"))
         self.threads = len(os.listdir(f"/proc/{pid}/task"))
 
-    def __sub__(self, before: Held) -> dict[str, int]:
-        return {"resident": self.resident - before.resident, "files": self.files - before.files, "threads": self.threads - before.threads}
+    def __sub__(self, before: Held) -> Held:
+        grown = object.__new__(Held)
+        grown.resident, grown.files, grown.threads = self.resident - before.resident, self.files - before.files, self.threads - before.threads
+        return grown
+
+    def __str__(self) -> str:
+        return f"{self.resident / 2**20:+.1f} MB, {self.files:+} files, {self.threads:+} threads"
 
 
 def held(server: Inside) -> Held:
-    """By this process with a server in it; graphs that it keeps opened are small ones then."""
+    """By this process with a server in it, once the graphs that it keeps opened are small ones."""
     for number in range(64):
         server.post("/api/check", graph=PLAIN | {"title": str(number)})
     gc.collect()
@@ -98,23 +128,21 @@ def held(server: Inside) -> Held:
     return Held(os.getpid())
 
 
-class Crowd:
-    """Several clients at once, each with its own part of the numbers. problems: whatever was not as it should be."""
+def at_once(clients: int, kind: str, count: int, shout: Callable[[random.Random], None]) -> None:
+    """The cases of a kind from several clients at once; AssertionError with whatever was not as it should be."""
+    problems: list[str] = []
 
-    def __init__(self, clients: int, kind: str, count: int, shout: Any):
-        self.problems: list[str] = []
-        self.kind, self.count, self.clients, self.shout = kind, count, clients, shout
-        threads = [threading.Thread(target=self._work, args=(first,), daemon=True) for first in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert not self.problems, "\n".join(self.problems[:5])
-
-    def _work(self, first: int) -> None:
-        for number in range(first, self.count, self.clients):
+    def work(first: int) -> None:
+        for number in range(first, count, clients):
             try:
-                self.shout(dice_of(self.kind, number))
+                shout(dice_of(kind, number))
             except Exception as error:
-                self.problems.append(f"{self.kind} {number} of seed {SEED}: {type(error).__name__}: {error}")
+                problems.append(f"{kind} {number} of FLOWMM_SEED={SEED}: {type(error).__name__}: {error}")
                 return
+
+    threads = [threading.Thread(target=work, args=(first,), daemon=True) for first in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems, "\n".join(problems)
