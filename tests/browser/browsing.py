@@ -20,7 +20,7 @@ ARGUMENTS = [
     "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]  # fmt: skip
 WINDOW = {"width": 1440, "height": 900}
-PATIENCE = 20_000  # ms that a page has for what a test waits for; machines are shared
+PATIENCE = 90_000  # ms that a page has for what a test waits for; machines are shared
 
 
 class Watch:

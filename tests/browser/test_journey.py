@@ -94,6 +94,7 @@ def test_from_an_empty_page_to_the_right_picture_by_mouse(page, server, bag):
     assert again["state"] == "done" and again["executed"] == 2, again
     picture = shown_picture(page, again, "image")
     assert seen(picture) == ([("large", "red", "circle")], "white")
+    expect(page.locator(".save-state")).to_contain_text("Saved")
     bag |= {"run": again["id"], "picture": picture, "name": page.url.rpartition("/")[2]}
 
 

@@ -214,24 +214,24 @@ def test_the_panel_that_was_open_is_open_after_a_reload(page, server):
 @pytest.mark.parametrize("ending", ["stop", "kill"])
 def test_a_run_goes_on_after_the_servers_restart_and_the_page_catches_up(page, server, watch, ending):
     watch.allow(r"WebSocket|ERR_CONNECTION|Failed to load resource")
-    open_graph(page, server, own(server, f"restart-{ending}", seed=61, steps=200))
+    open_graph(page, server, own(server, f"restart-{ending}", seed=61, steps=LONG))
     run_button(page).click()
     expect(card(page, "paint").get_by_role("progressbar")).to_be_visible()
     id_ = server.http.get("/api/runs", params={"limit": 1}).json()[0]["id"]
     getattr(server, ending)()
     server.start()
     assert server.ended(id_)["state"] == "done"
-    expect(page.locator(".going")).to_have_count(0, timeout=60_000)
+    expect(page.locator(".going")).to_have_count(0, timeout=180_000)
     expect(card(page, OUTPUTS).locator("img").first).to_have_attribute("src", re.compile(f"/api/runs/{id_}/"))
 
 
 def test_a_page_that_is_loaded_again_goes_on_showing_its_run(page, server):
-    open_graph(page, server, own(server, "again", seed=71, steps=300))
+    open_graph(page, server, own(server, "again", seed=71, steps=LONG))
     run_button(page).click()
     expect(card(page, "paint").get_by_role("progressbar")).to_be_visible()
     page.reload()
     expect(card(page, "paint").get_by_role("progressbar")).to_be_visible()
-    expect(page.locator(".going")).to_have_count(0, timeout=60_000)
+    expect(page.locator(".going")).to_have_count(0, timeout=180_000)
     expect(card(page, OUTPUTS).locator("img").first).to_be_visible()
     page.reload()
     expect(card(page, OUTPUTS).locator("img").first).to_be_visible()

@@ -28,7 +28,7 @@ from flowmm.face import graph as face
 SOAK = bool(os.environ.get("FLOWMM_SOAK"))
 GRAPHS, BODIES, UPLOADS, SOCKETS, ADDRESSES = (60_000, 15_000, 15_000, 3_000, 15_000) if SOAK else (600, 250, 300, 40, 400)
 SHOUTS, RUNS, WIRES = (6_000, 2_000, 1_500) if SOAK else (120, 60, 40)  # at a server behind a real port
-GROWN = 48 << 20  # bytes: what is loaded once at its first use, and the allocator's scraps; in a soak a leak of a kilobyte a case is more
+GROWN = 128 << 20  # bytes: what is loaded once at its first use, and the allocator's scraps; in a soak a leak of a kilobyte a case is more
 pytestmark = pytest.mark.timeout(0 if SOAK else 300)
 
 

@@ -126,6 +126,7 @@ def served(caplog):
 
 
 def test_a_real_server_answers_as_the_guard_says(served, caplog):
+    caplog.set_level("INFO", "uvicorn.access")
     port, app = served
 
     def http_status(method="GET", path="/", body=None, chunked=False, **headers):

@@ -45,7 +45,7 @@ def test_the_policy_allows_our_scripts_and_our_server_alone(built):
 
 def test_parts_may_be_kept_for_ever(built):
     answer = client().get("/parts/index-1.js")
-    assert answer.text == "1" and "immutable" in answer.headers["cache-control"] and answer.headers["content-type"].startswith("text/javascript")
+    assert answer.text == "1" and "immutable" in answer.headers["cache-control"] and "javascript" in answer.headers["content-type"]
 
 
 @pytest.mark.parametrize("path", ["/parts/index-0.js", "/parts/", "/parts/../secret", "/parts/%2e%2e/secret"])

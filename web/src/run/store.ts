@@ -48,7 +48,10 @@ export function taken(run: Run, graph: string): void {
   remember(run.id, graph)
   sitting.add(run.id)
   put({ refused: [] })
-  if (!isActive(get().current)) follow(run)
+  if (!isActive(get().current)) {
+    next = "" // one that is still being taken over is older
+    follow(run)
+  }
   lookAtQueue()
 }
 
