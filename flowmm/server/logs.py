@@ -37,6 +37,13 @@ def _extra(record: logging.LogRecord) -> dict[str, object]:
     return {name: round(value, 3) if isinstance(value, float) else value for name, value in vars(record).items() if name not in _OWN and value not in (None, "")}
 
 
+def _blamed(record: logging.LogRecord) -> bool:
+    """Text of a client that is no UTF-8 ends its socket, and is no failure of ours, as uvicorn says it."""
+    if record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError):
+        record.levelno, record.levelname, record.exc_info = logging.WARNING, "WARNING", None
+    return True
+
+
 def set_up(as_json: bool, level: int = logging.INFO) -> None:
     """Log to the standard error stream."""
     handler = logging.StreamHandler(sys.stderr)
@@ -48,3 +55,4 @@ def set_up(as_json: bool, level: int = logging.INFO) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
         logger.setLevel(logging.WARNING)
+        logger.addFilter(_blamed)

@@ -22,6 +22,8 @@ import pytest
 from hostile_server import LIMITS, PLAIN, SEED, Held, at_once, dice_of, held, lived_in, said, unharmed, works
 from inside import TOKEN, Inside, crashes, watched
 from server_process import ServerProcess, until
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from flowmm.face import graph as face
 
@@ -276,3 +278,15 @@ def test_strangers_at_the_door_all_at_once(process):
     assert system["results"] == {"values": 0, "bytes": 0} and not any(system["runs"].values()), "what is deleted is gone"
     assert not re.search("Traceback|crash|failed on|internal", process.log()), process.log()[-3000:]
     assert process.ended(process.submit(PLAIN))["state"] == "done"
+
+
+def test_text_that_is_no_text_ends_its_socket_and_is_no_failure_of_the_server(process):
+    address, bearer = f"ws{process.url.removeprefix('http')}/api/events", {"Authorization": f"Bearer {TOKEN}"}
+    with connect(address, additional_headers=bearer, proxy=None) as client:
+        client.recv(30)
+        client.socket.sendall(b"\x81\x82\0\0\0\0\xff\xfe")
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(30)
+    assert closed.value.rcvd.code == 1007
+    until(lambda: "warning: Invalid UTF-8" in process.log())
+    assert "Traceback" not in process.log()
