@@ -35,6 +35,10 @@ describe("the frames of a run", () => {
     expect(now.nodes).toEqual({ y: "failed" })
     expect(now.current?.error).toEqual(error)
   })
+  it("of a node that had not noticed yet that it is cancelled change nothing", () => {
+    const over = after(frame("running", { node: "x" }), frame("run", { state: "cancelled" }))
+    expect(heard(over, frame("progress", { node: "x", step: 9, steps: 20, eta: 1 }))).toBe(over)
+  })
   it("put its outputs where those of the run before are", () => {
     const before = { ...begun, results: { image: { run: "z", output: image }, text: { run: "z", output: image } } }
     const now = heard(before, frame("run", { state: "done", outputs: { image: { ...image, key: "new" } }, seconds: 2 }))

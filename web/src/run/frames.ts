@@ -45,6 +45,7 @@ export function heard(before: Followed, frame: Frame): Followed {
   const { current } = before
   if (!current || frame.id !== current.id) return before
   const node = frame.node ?? ""
+  if (hasEnded(current.state) && frame.type !== "run" && frame.type !== "nodes") return before // what a node still said before it noticed
   switch (frame.type) {
     case "run":
       return frame.state && frame.state !== "deleted" ? turned(before, current, frame, frame.state) : before

@@ -113,7 +113,8 @@ async function takeOver(id: string): Promise<void> {
 }
 
 function showPreview({ id, node = "", image }: Frame): void {
-  if (!image || id !== get().current?.id) return
+  const { current } = get()
+  if (!image || id !== current?.id || !isActive(current)) return
   const before = get().previews[node]
   const url = URL.createObjectURL(new Blob([image], { type: "image/jpeg" }))
   put(({ previews }) => ({ previews: { ...previews, [node]: url } }))
