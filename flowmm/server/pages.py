@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 HERE = Path(__file__).parent.parent
 FOLDERS = (HERE / "web", HERE.parent / "web" / "dist")  # installed; or in the source, where an editable installation builds it
@@ -31,16 +32,29 @@ def add_pages(app: FastAPI) -> None:
 
     def page(request: Request) -> Response:
         headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
-        return FileResponse(found / "index.html", headers=headers) if found else HTMLResponse(ABSENT, headers=headers)
+        return _Page(found / "index.html", headers=headers) if found else HTMLResponse(ABSENT, headers=headers)
 
     for path in ("/", "/edit", "/edit/{name:path}"):
         app.add_route(path, page, methods=["GET"], include_in_schema=False)
     if found:
         app.mount("/parts", _Parts(directory=found / "parts"))
-        app.add_route("/icon.svg", lambda request: FileResponse(found / "icon.svg", headers={"Cache-Control": "max-age=86400"}), include_in_schema=False)
+        app.add_route("/icon.svg", lambda request: _Page(found / "icon.svg", headers={"Cache-Control": "max-age=86400"}), include_in_schema=False)
+
+
+def whole(scope: Scope) -> Scope:
+    """A request for all of a file: its pieces are small, and a Range that cannot be read would be answered in another's words."""
+    return {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
+
+
+class _Page(FileResponse):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(whole(scope), receive, send)
 
 
 class _Parts(StaticFiles):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(whole(scope), receive, send)
+
     async def get_response(self, path: str, scope: dict) -> Response:
         response = await super().get_response(path, scope)
         if response.status_code == 404:

@@ -180,6 +180,12 @@ def test_no_address_brings_it_down(server, home):
     assert statuses[200] > ADDRESSES / 10 and statuses[404] > ADDRESSES / 10
 
 
+@pytest.mark.parametrize("pieces", ["bytes=x", "bytes=9-1", "bytes=0-0,0-0", "bytes=99999999-", "x", "bytes=" + "0-1," * 900])
+def test_whoever_asks_for_pieces_of_a_page_gets_it_whole(server, pieces):
+    answer = server.ask("GET", "/", range=pieces)
+    assert answer.status == 200 and answer.body == server.ask("GET", "/").body
+
+
 def test_nothing_that_a_listener_says_or_asks_for_brings_it_down(server, home):
     known, messages, ends = [*home[1], server.parts.hub.epoch, "0", "1"], 0, Counter()
     with unmoved(server, "sockets", SOCKETS) as cases:
@@ -253,11 +259,13 @@ class Strangers:
         return answer
 
     def shout(self, share: float = 1) -> None:
-        """All kinds, one after the other, each from four at once; then everything that was acknowledged has ended."""
+        """All kinds, one after the other, each from four at once; then everything that was acknowledged has ended, and small graphs are kept opened."""
         for kind, count, what in (("shouts", SHOUTS, self.ask), ("runs", RUNS, self.run), ("wires", WIRES, self.listen)):
             at_once(4, kind, int(count * share), what)
         until(lambda: (queue := self.process.http.get("/api/queue").json())["count"] == 0 and not queue["running"], 240)
         until(lambda: self.process.http.get("/api/system").json()["listeners"] == 0)
+        for number in range(64):
+            self.process.post(graphs.CHECK, graph=PLAIN | {"title": str(number)})
 
 
 def test_strangers_at_the_door_all_at_once(process):
