@@ -79,7 +79,7 @@ class Tools:
         if scope["method"] != "POST":  # without sessions there is nothing to listen to, and nothing to end
             raise HTTPException(405, "tools are asked by POST", {"Allow": "POST"})
         body = await Request(scope, receive).body()
-        await self.parts.in_thread(parse, body, "the request")  # what is no JSON here makes the SDK fail
+        await self.parts.in_thread(_proved, body)
         await self._manager.handle_request(scope, _again(body, receive), send)
 
     async def _start(self) -> None:
@@ -100,6 +100,14 @@ class Tools:
             self._living = asyncio.create_task(live(), name="flowmm-mcp")
             await self._begun.wait()
             self._manager = manager
+
+
+def _proved(body: bytes) -> None:
+    """Raises GraphError, Refused for what the SDK would fail at: JSON that only Python takes for some, and half characters."""
+    try:
+        json.dumps(parse(body, "the request"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Refused(400, "not-json", "the request holds half of a character, a lone surrogate", "Send whole characters.") from None
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
