@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     train.add_argument("--threads", type=int, default=1)
 
     measure = commands.add_parser("measure", help="measure a model by the saved graphs or the library's own classes")
-    measure.add_argument("name", help="a recipe; judge: the judge itself; graphs: seconds of each saved graph; all: everything there is, as the table")
+    measure.add_argument("name", help="a recipe; judge: the judge itself; graphs: seconds of each saved graph, for a machine with nothing else to do; all: everything there is, as the table")
     measure.add_argument("--n", type=int, default=500, help="draws of each figure and seed")
     measure.add_argument("--seeds", type=int, default=3)
     measure.add_argument("--threads", type=int, default=1)
@@ -92,11 +92,8 @@ def measured(asked: argparse.Namespace) -> None:
     if asked.name == "all":
         measure_all(asked)
     elif asked.name == "graphs":
-        taken = {name: table.seconds(name) for name in table.graphs()}
-        for name, value in taken.items():
+        for name, value in time_graphs(asked.save).items():
             print(f"{name:60s} {value:.3f} s", flush=True)
-        if asked.save:
-            table.save("graphs", taken)
     elif asked.save and asked.folder:
         sys.exit("error: figures of the shipped models alone are saved; leave out --folder or --save")
     else:
@@ -119,10 +116,15 @@ def measure_all(asked: argparse.Namespace) -> None:
             if asked.save:
                 table.save(name, kept[name])
     print("timing the graphs", file=sys.stderr, flush=True)
-    kept["graphs"] = {name: table.seconds(name) for name in table.graphs()}
-    if asked.save:
-        table.save("graphs", kept["graphs"])
-    print(table.text(kept), end="")
+    print(table.text(kept | {"graphs": time_graphs(asked.save)}), end="")
+
+
+def time_graphs(keep: bool) -> dict[str, float]:
+    """Take the seconds of the graphs, and maybe save them."""
+    taken = table.time_graphs()
+    if keep:
+        table.save("graphs", taken)
+    return taken
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What the shipped models reach beside what is aimed at: measured, saved with the weights' digests, and printed as one table.
 
 LINES says which figure of which recipe answers which aim. Figures lie in weights/measured.json, each with the sha256 of the weights it was
-measured on; `text` makes the table from them, so that printing it again measures nothing.
+measured on; `text` makes the table from them, so that printing it again measures nothing. They take hours, so the file may hold a part of the
+pack: the rows of the others say so.
 """
 
 from __future__ import annotations
@@ -135,12 +136,8 @@ def measure(name: str, n: int, seeds: int, folder: Path | None = None) -> dict:
 
 
 def record(name: str, n: int, seeds: int) -> dict:
-    """What is saved of a shipped model: its digest, its figures, and the seconds of the graphs in its rows. Of the judge the figures alone."""
-    found = measure(name, n, seeds)
-    if name == "judge":
-        return found
-    rows = {line.graph for line in LINES if line.recipe == name}
-    return {"weights": digest(weights_of(name)), **found, "seconds": {graph: seconds(graph, RECIPES[name].shipped) for graph in sorted(rows)}}
+    """What is saved of a shipped model: its digest and its figures. Of the judge the figures alone."""
+    return ({} if name == "judge" else {"weights": digest(weights_of(name))}) | measure(name, n, seeds)
 
 
 def graphs() -> list[str]:
@@ -158,6 +155,24 @@ def models_of(graph) -> list[str]:
     return [value.removeprefix("zoo:") for value in defaults if isinstance(value, str) and value.startswith("zoo:")]
 
 
+def time_graphs() -> dict[str, float]:
+    """Seconds of every graph of `graphs` with its own models, by its name, and of each row's graph with each row's model, by `label`."""
+    import flowmm
+
+    taken = {name: seconds(name) for name in graphs()}
+    for line in LINES:
+        key, model = label(line), RECIPES[line.recipe].shipped
+        if key not in taken and line.graph in taken:
+            own = model in models_of(flowmm.load(line.graph))
+            taken[key] = taken[line.graph] if own else seconds(line.graph, model)
+    return taken
+
+
+def label(line: Line) -> str:
+    """What the seconds of a row are kept under."""
+    return f"{line.graph} on {line.recipe}"
+
+
 def seconds(name: str, model: str = "", runs: int = 5) -> float:
     """Median seconds of a saved graph with its defaults, maybe on another model, warm, on two threads.
 
@@ -166,7 +181,7 @@ def seconds(name: str, model: str = "", runs: int = 5) -> float:
     import flowmm
 
     graph, runtime = flowmm.load(name), flowmm.Runtime("cpu", cache=None, threads=THREADS, memory_budget=1)
-    inputs = {"model": f"zoo:{model}"} if model and model not in models_of(graph) else {}
+    inputs = {"model": f"zoo:{model}"} if model else {}
     taken = []
     for _ in range(runs + 1):
         started = time.perf_counter()
@@ -192,9 +207,9 @@ def save(name: str, found: dict) -> None:
 
 
 def stale() -> list[str]:
-    """What of the pack is not measured, or was on other weights."""
+    """What of the pack was measured on other weights than it has now."""
     kept = saved()
-    return [name for name in RECIPES if shipped(name) and kept.get(name, {}).get("weights") != digest(weights_of(name))]
+    return [name for name in RECIPES if shipped(name) and name in kept and kept[name]["weights"] != digest(weights_of(name))]
 
 
 # --- the table -----------------------------------------------------------------------------------------------------
@@ -206,18 +221,24 @@ def text(kept: dict) -> str:
     for line in LINES:
         found = kept.get(line.recipe)
         if found is None:
-            cells = ("no model yet", "", "", "", "")
+            cells = ("not measured yet", "", "", "", took(kept, line))
         else:
             figures = found["figures"]
             unseen = share(figures[line.unseen]) if line.unseen else ""
             draws = f"{len(figures[line.reached])} × {found['n']}"
-            cells = (share(figures[line.reached]), unseen, draws, judged(kept, line.judged), f"{found['seconds'][line.graph]:.2f}")
+            cells = (share(figures[line.reached]), unseen, draws, judged(kept, line.judged), took(kept, line))
         rows.append(f"| {' | '.join((line.system, line.figure, f'≥ {100 * line.aim:.0f} %' if line.aim else '–', *cells))} |")
     taken = kept.get("graphs", {})
     if taken:
-        slowest = max(taken, key=taken.get)
-        rows.append(f"| all | seconds of a saved graph, {len(taken)} graphs, the slowest: {slowest} | ≤ {SECONDS:.0f} s | {taken[slowest]:.2f} s | | | | |")
+        slowest, many = max(taken, key=taken.get), sum(" on " not in key for key in taken)
+        rows.append(f"| all | seconds of a saved graph, {many} graphs, the slowest: {slowest} | ≤ {SECONDS:.0f} s | {taken[slowest]:.2f} s | | | | |")
     return "\n".join(rows) + "\n" + NOTE
+
+
+def took(kept: dict, line: Line) -> str:
+    """Seconds of a row's graph on its model, where they were taken."""
+    found = kept.get("graphs", {}).get(label(line))
+    return "" if found is None else f"{found:.2f}"
 
 
 def share(values: list[float]) -> str:
@@ -230,6 +251,8 @@ def judged(kept: dict, what: str) -> str:
     """Shares of true pictures the judge accepts, and of those told with one thing wrong, at worst."""
     if not what:
         return "exact"
+    if "judge" not in kept:
+        return ""
     figures = kept["judge"]["figures"]
     wrong = max(statistics.mean(values) for name, values in figures.items() if name.startswith(f"{what}, wrong"))
     return f"{100 * statistics.mean(figures[f'true {what} accepted']):.1f} / {100 * wrong:.1f} %"
