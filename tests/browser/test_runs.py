@@ -211,10 +211,10 @@ def test_the_panel_that_was_open_is_open_after_a_reload(page, server):
     expect(page.get_by_role("heading", name="History")).to_have_count(0)
 
 
-@pytest.mark.parametrize("ending", ["stop", "kill"])
-def test_a_run_goes_on_after_the_servers_restart_and_the_page_catches_up(page, server, watch, ending):
+@pytest.mark.parametrize(("ending", "seed"), [("stop", 61), ("kill", 62)])
+def test_a_run_goes_on_after_the_servers_restart_and_the_page_catches_up(page, server, watch, ending, seed):
     watch.allow(r"WebSocket|ERR_CONNECTION|Failed to load resource")
-    open_graph(page, server, own(server, f"restart-{ending}", seed=61, steps=LONG))
+    open_graph(page, server, own(server, f"restart-{ending}", seed=seed, steps=LONG))
     run_button(page).click()
     expect(card(page, "paint").get_by_role("progressbar")).to_be_visible()
     id_ = server.http.get("/api/runs", params={"limit": 1}).json()[0]["id"]

@@ -5,6 +5,7 @@ Each case is drawn from the seed, its kind and its number. FLOWMM_SEED: another 
 
 from __future__ import annotations
 
+import json
 import mimetypes
 import os
 import random
@@ -297,7 +298,8 @@ def test_text_that_is_no_text_ends_its_socket_and_is_no_failure_of_the_server(pr
             client.recv(30)
     assert closed.value.rcvd.code == 1007
     until(lambda: "warning: Invalid UTF-8" in process.log())
-    asked = {"jsonrpc": "2.0", "id": graphs.HALF, "method": "tools/list"}
-    answer = process.http.post("/mcp", json=asked, headers={"Accept": "application/json, text/event-stream"})
+    asked = json.dumps({"jsonrpc": "2.0", "id": graphs.HALF, "method": "tools/list"})
+    kinds = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    answer = process.http.post("/mcp", content=asked, headers=kinds)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "not-json")
     assert "Traceback" not in process.log()

@@ -127,13 +127,17 @@ function Others({ shown }: { shown: Viewed }) {
     <section>
       <h3>{t("compareWith")}</h3>
       <ul className="tiles small">
-        {others.map((item) => (
-          <li key={item.number}>
-            <button type="button" className="tile" title={item.title || item.name} aria-label={`${t("compare")}: ${item.title || item.name} · ${item.output}`} onClick={() => compare(shown, item)}>
-              {kindOf(item.type) === "picture" ? <img className="pixels" src={valueUrl(item.key, "thumbnail", 0, 128)} alt="" loading="lazy" /> : <span className="words">{firstWords(item) || item.type}</span>}
-            </button>
-          </li>
-        ))}
+        {others.map((item) => {
+          const words = kindOf(item.type) === "picture" ? "" : firstWords(item) || item.type
+          const name = [`${t("compare")}: ${item.title || item.name} · ${item.output}`, words].filter(Boolean).join(": ") // what is read aloud has in it what is seen
+          return (
+            <li key={item.number}>
+              <button type="button" className="tile" title={item.title || item.name} aria-label={name} onClick={() => compare(shown, item)}>
+                {words ? <span className="words">{words}</span> : <img className="pixels" src={valueUrl(item.key, "thumbnail", 0, 128)} alt="" loading="lazy" />}
+              </button>
+            </li>
+          )
+        })}
       </ul>
     </section>
   )
