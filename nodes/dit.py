@@ -27,7 +27,7 @@ from flowmm.sockets import (
     X,
 )
 
-from .diffusion.pictures import painting
+from .diffusion.pictures import latents_of, painting
 
 # What diffusers' DiTPipeline does when nothing is said.
 DEFAULTS = {"steps": 50, "guidance": 4.0}
@@ -161,6 +161,5 @@ def _names(found: Source, count: int) -> tuple[str, ...]:
 def _settings(found: Source) -> dict[str, Any]:
     """Recommendations, and what else the sampler must know without reading weights."""
     denoiser, _, autoencoder = _components(found)
-    factor, size = spaces.factor(autoencoder), spaces.number(denoiser, "sample_size", 32)
-    fixed = {"factor": factor, "channels": spaces.number(autoencoder, "latent_channels", 4)}
-    return DEFAULTS | {"height": size * factor, "width": size * factor} | found.settings | fixed
+    fixed, size = latents_of(autoencoder), spaces.number(denoiser, "sample_size", 32)
+    return DEFAULTS | {"height": size * fixed["factor"], "width": size * fixed["factor"]} | found.settings | fixed

@@ -43,7 +43,7 @@ from flowmm.sockets.facts import times
 
 from .diffusion.kandinsky import PriorNetwork
 from .diffusion.loop import denoise, noise
-from .diffusion.pictures import painting
+from .diffusion.pictures import latents_of, painting
 from .diffusion.sampling import matched
 from .diffusion.schedules import build_scheduler
 
@@ -350,5 +350,4 @@ def _recommended(found: Source) -> dict[str, Any]:
 def _settings(found: Source) -> dict[str, Any]:
     """Recommendations, and what else the sampler must know without reading weights."""
     _, _, autoencoder = _decoder(found)
-    fixed = {"factor": spaces.factor(autoencoder), "channels": spaces.number(autoencoder, "latent_channels", 4)}
-    return DEFAULTS | found.settings | fixed
+    return DEFAULTS | found.settings | latents_of(autoencoder)

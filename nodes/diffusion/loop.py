@@ -48,15 +48,3 @@ def noise(shape: tuple[int, ...], generators: list, like: Any) -> Any:
     import torch
 
     return torch.cat([torch.randn((1, *shape), generator=generator, dtype=like.dtype) for generator in generators]).to(like.device)
-
-
-def rough(latents: Any) -> Callable[[], Image]:
-    """A rough picture of latents [B, C, h, w] without the autoencoder: the first three channels, stretched to 0…1."""
-
-    def draw() -> Image:
-        shown = latents[:, :3].float()
-        shown = shown.expand(-1, 3, -1, -1) if shown.shape[1] < 3 else shown
-        low, high = shown.amin((2, 3), keepdim=True), shown.amax((2, 3), keepdim=True)
-        return Image(((shown - low) / (high - low).clamp(min=1e-6)).clamp(0, 1).cpu())
-
-    return draw

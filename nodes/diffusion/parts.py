@@ -26,7 +26,7 @@ from flowmm.sockets import (
     X,
 )
 
-from .pictures import painting
+from .pictures import latents_of, painting
 
 # What the diffusers pipelines do when nothing is said.
 STABLE = {"steps": 50, "guidance": 7.5}
@@ -141,13 +141,12 @@ class _Found:
 
     def _settings(self, source: Source) -> dict[str, Any]:
         """Recommendations, and what else the sampler must know without reading weights."""
-        factor, sizes = spaces.factor(self.autoencoder), self.denoiser.config.get("sample_size", 64)
+        fixed, sizes = latents_of(self.autoencoder), self.denoiser.config.get("sample_size", 64)
         height, width = sizes if isinstance(sizes, list) and len(sizes) == 2 else (sizes, sizes)
         if type(height) is not int or type(width) is not int:
             raise SourceError(f"{self.denoiser}: its config has no sensible `sample_size`")
-        channels = spaces.number(self.autoencoder, "latent_channels", 4)
-        fixed = {"factor": factor, "channels": channels, "extra": spaces.number(self.denoiser, "in_channels", 4) - channels}
-        return PIPELINES[source.cls] | {"height": height * factor, "width": width * factor} | source.settings | fixed
+        fixed["extra"] = spaces.number(self.denoiser, "in_channels", 4) - fixed["channels"]
+        return PIPELINES[source.cls] | {"height": height * fixed["factor"], "width": width * fixed["factor"]} | source.settings | fixed
 
     def _conditioning(self) -> Space:
         """C, as the denoiser's own config has it. Raises SourceError where its text encoder speaks another."""

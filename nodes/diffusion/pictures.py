@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from flowmm.models import spaces
 from flowmm.models.source import Component
 from flowmm.sockets import Autoencoder, Fact, Image, Known
 
@@ -59,6 +60,12 @@ def prepared(image: Image, factor: int, height: int, width: int, **options: Any)
     # Floats that fit stay exact; anything else is resized as the 8-bit picture a person would hand to the pipeline.
     given = torch.tensor(image.pixels) if whole else [image.to_pil(i) for i in range(len(image))]
     return processor.preprocess(given, height=height, width=width)
+
+
+def latents_of(autoencoder: Component) -> dict[str, Any]:
+    """What the sampler must know of the latents it paints without reading weights; goes into the denoiser's settings."""
+    space = dict(spaces.latent(autoencoder).facts)
+    return {"factor": space["factor"], "channels": space["channels"], "scale": space["scale"], "autoencoder": autoencoder.name}
 
 
 def painting(denoiser: Component, autoencoder: Component, settings: dict[str, Any]) -> dict[str, Fact]:

@@ -29,8 +29,9 @@ from flowmm.sockets.facts import times
 
 from .control import Nets
 from .denoisers import DENOISERS
-from .loop import denoise, rough
+from .loop import denoise
 from .pictures import multiple, own_size
+from .previews import previews
 from .schedules import SchedulerName, build_scheduler
 from .start import Start, check_extra, steps_of
 
@@ -102,7 +103,8 @@ def sample(
             predict.see(begin.beside)
         if controls:
             predict.steer_by(Nets(controls, factor, size, items, len(timesteps), stack, context))
-        return Latent(denoise(predict, stepper, begin.latents, timesteps, generators, context, eta=eta, after=begin.after, preview=rough))
+        preview = previews(denoiser, context)
+        return Latent(denoise(predict, stepper, begin.latents, timesteps, generators, context, eta=eta, after=begin.after, preview=preview))
 
 
 @sample.spaces

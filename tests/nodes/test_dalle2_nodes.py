@@ -152,7 +152,7 @@ def test_the_decoder_shows_a_preview_and_is_cancelled_between_steps(prior, decod
     with pytest.raises(Cancelled):
         diffusion.sample(decoder.denoiser, decoder.schedule, nothing, seed=Seed(0), steps=50, guidance=1.0, width=32, height=32, context=context)
     picture = seen[1][2]()
-    assert len(seen) == 2 and isinstance(picture, Image) and picture.pixels.shape == (1, 3, 16, 16)
+    assert len(seen) == 2 and isinstance(picture, Image) and picture.pixels.shape == (1, 3, 32, 32)
 
 
 def test_guidance_needs_something_to_lead_away_from(prior):

@@ -310,7 +310,7 @@ def test_every_way_of_starting_shows_progress_and_previews_and_can_be_cancelled(
         context = Context("paint", report=lambda *one: seen.append(one), cancelled=lambda: len(seen) >= 2)
         with pytest.raises(Cancelled):
             diffusion.sample(parts.denoiser, parts.schedule, told(parts), told(parts, ""), context=context, **how)
-        assert len(seen) == 2 and seen[1][2]().pixels.shape == (1, 3, 16, 16)
+        assert len(seen) == 2 and seen[1][2]().pixels.shape == (1, 3, 32, 32)
         made = [diffusion.sample(parts.denoiser, parts.schedule, told(parts), told(parts, ""), **how).values for _ in range(2)]
         assert torch.equal(*made), begin  # the models are usable after a cancel, and keep no state
 

@@ -137,6 +137,6 @@ def test_progress_shows_a_preview_of_each_step(folder):
     parts, seen = dit.load(str(folder)), []
     diffusion.sample(parts.denoiser, parts.schedule, dit.encode_class(parts.classes, Text(("1",))), seed=Seed(0), steps=3, guidance=1.0,
                      context=Context("paint", report=lambda *told: seen.append(told)))  # fmt: skip
-    assert [(done, total) for done, total, _ in seen] == [(0, 3), (1, 3), (2, 3), (3, 3)] and seen[1][2]().pixels.shape == (1, 3, 4, 4)
+    assert [(done, total) for done, total, _ in seen] == [(0, 3), (1, 3), (2, 3), (3, 3)] and seen[1][2]().pixels.shape == (1, 3, 8, 8)
 
 

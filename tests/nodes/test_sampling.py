@@ -28,7 +28,7 @@ def test_progress_is_told_with_a_preview(parts):
                      context=Context("paint", report=lambda *told: seen.append(told)))  # fmt: skip
     assert [(done, total) for done, total, _ in seen] == [(0, 3), (1, 3), (2, 3), (3, 3)]
     picture = seen[1][2]()
-    assert isinstance(picture, Image) and picture.pixels.shape == (1, 3, 16, 16)
+    assert isinstance(picture, Image) and picture.pixels.shape == (1, 3, 32, 32)
 
 
 def test_cancelling_takes_effect_at_the_next_step(parts):
