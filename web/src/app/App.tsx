@@ -3,10 +3,14 @@ import "./theme"
 import { lazy, Suspense } from "react"
 import { Route, Switch } from "wouter"
 import { Home } from "../home/Home"
+import { loadCatalogue } from "./catalogue"
 import { DropToOpen } from "./DropToOpen"
 import { Toasts } from "./toasts"
 
-const Editor = lazy(() => import("../editor/Editor"))
+const Editor = lazy(() => {
+  loadCatalogue().catch(() => {}) // on its way while the editor is; what fails is asked for again, and told, by the editor
+  return import("../editor/Editor")
+})
 
 export function App() {
   return (

@@ -2,9 +2,9 @@
 import "./surface.css"
 import {
   Background, BackgroundVariant, type Connection, Controls, type Edge, type FinalConnectionState, MiniMap, type Node, type NodeChange, type OnConnectStartParams,
-  ReactFlow, SelectionMode, applyEdgeChanges, applyNodeChanges,
+  ReactFlow, SelectionMode, type Viewport, applyEdgeChanges, applyNodeChanges, useStoreApi,
 } from "@xyflow/react"
-import { useEffect, useRef } from "react"
+import { useEffect, useLayoutEffect, useRef, useState } from "react"
 import { useCatalogue } from "../app/catalogue"
 import { useT } from "../app/i18n"
 import { INPUTS, type Link, OUTPUTS } from "../document/model"
@@ -26,7 +26,7 @@ import { Menu, openMenu } from "./Menu"
 import { NoteBox } from "./NoteBox"
 import { OpCard } from "./OpCard"
 import { OutputsCard } from "./OutputsCard"
-import { draw, onSurface, useStage } from "./stage"
+import { FIT, FURTHEST, draw, firstView, onSurface, useStage } from "./stage"
 import { Tip } from "./Tip"
 import { useWhole } from "./whole"
 import { Wire } from "./Wire"
@@ -44,9 +44,14 @@ export function Canvas() {
   const nodes = useStage(({ nodes }) => nodes)
   const edges = useStage(({ edges }) => edges)
   const element = useRef<HTMLDivElement>(null)
-  useEffect(() => {
-    if (catalogue) draw(doc, catalogue, check)
+  const [start, setStart] = useState<Viewport | null>(null) // where one looks first: known before a card is drawn, so that none is drawn in vain
+  const flowStore = useStoreApi()
+  useLayoutEffect(() => {
+    if (!catalogue) return
+    draw(doc, catalogue, check)
+    setStart((before) => before ?? firstView(element.current!))
   }, [doc, catalogue, check])
+  useLayoutEffect(() => flowStore.setState({ updateNodeInternals: () => {} }), [flowStore]) // nothing is measured: flow.ts says where all is
   useEffect(() => {
     put({ element: element.current })
     return () => put({ nodes: [], edges: [], flow: null, element: null })
@@ -56,8 +61,8 @@ export function Canvas() {
 
   return (
     <div className="surface" ref={element}>
-      <ReactFlow
-        nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onInit={(flow) => put({ flow })}
+      {start && <ReactFlow
+        defaultViewport={start} nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onInit={(flow) => put({ flow })}
         onNodesChange={nodesChanged} onEdgesChange={(changes) => put(({ edges }) => ({ edges: applyEdgeChanges(changes.filter(({ type }) => type !== "remove"), edges) }))}
         onNodeDragStart={(_, node, all) => carry(node, all)} onNodeDrag={(_, node, all) => hover(node, all)} onNodeDragStop={(_, node, all) => void drop(node, all)}
         onSelectionDragStart={(_, all) => carry(null, all)} onSelectionDrag={(_, all) => hover(null, all)} onSelectionDragStop={(_, all) => void drop(null, all)}
@@ -68,15 +73,15 @@ export function Canvas() {
         onPaneContextMenu={(event) => openMenu(event, { kind: "ground" })} onNodeContextMenu={(event, node) => openMenu(event, { kind: "card", id: node.id })}
         onSelectionContextMenu={(event) => openMenu(event, { kind: "selection" })} onEdgeContextMenu={(event, edge) => openMenu(event, { kind: "wire", id: edge.id })}
         onDoubleClick={({ target, clientX, clientY }) => target instanceof Element && target.classList.contains("react-flow__pane") && openPalette({ at: onSurface(clientX, clientY), screen: [clientX, clientY] })}
-        onlyRenderVisibleElements={!whole} elevateNodesOnSelect={false} fitView minZoom={0.02} maxZoom={2.5} zoomOnDoubleClick={false} disableKeyboardA11y edgesFocusable={false}
+        onlyRenderVisibleElements={!whole} elevateNodesOnSelect={false} minZoom={FURTHEST} maxZoom={2.5} zoomOnDoubleClick={false} disableKeyboardA11y edgesFocusable={false}
         deleteKeyCode={null} selectionKeyCode="Shift" selectionMode={SelectionMode.Partial} multiSelectionKeyCode={["Shift", "Meta", "Control"]}
-        proOptions={{ hideAttribution: true }} connectionRadius={28} connectOnClick={false} fitViewOptions={{ padding: 0.08, maxZoom: 1.1, minZoom: 0.02 }}
+        proOptions={{ hideAttribution: true }} connectionRadius={28} connectOnClick={false} fitViewOptions={FIT}
         nodeDragThreshold={2} paneClickDistance={3} ariaLabelConfig={{ "minimap.ariaLabel": t("minimap"), "controls.zoomIn.ariaLabel": t("zoomIn"), "controls.zoomOut.ariaLabel": t("zoomOut"), "controls.fitView.ariaLabel": t("fitAll") }}
       >
         <Background variant={BackgroundVariant.Dots} gap={22} size={1.4} />
         <MiniMap pannable zoomable nodeColor={colourOfBox} nodeStrokeWidth={0} maskColor="var(--veil)" ariaLabel={t("minimap")} />
         <Controls showInteractive={false} />
-      </ReactFlow>
+      </ReactFlow>}
       <Find />
       <Menu />
       <Tip />

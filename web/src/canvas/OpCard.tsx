@@ -1,5 +1,5 @@
 // A node: its title, sockets and widgets, and what it is at while it runs.
-import { type NodeHandle, type NodeProps, useStore } from "@xyflow/react"
+import { type NodeProps, useStore } from "@xyflow/react"
 import { ChevronDown, ChevronRight, TriangleAlert } from "lucide-react"
 import { memo } from "react"
 import { useT, words } from "../app/i18n"
@@ -14,11 +14,10 @@ import { CardState } from "./CardState"
 import { toggled } from "./layout"
 import { HEAD, hasMore, literalKind, type Row, ROW, shapeOf } from "./shape"
 import { Socket } from "./Socket"
+import { FAR } from "./stage"
 import { useWhole } from "./whole"
 
-const FAR = 0.35 // below this zoom nothing on a card can be read: it is a plain box
-
-export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
+export const OpCard = memo(function OpCard({ id, selected }: NodeProps) {
   const t = useT()
   const node = useDocument(({ doc }) => doc.nodes?.[id])
   const open = useDocument(({ doc }) => doc.layout?.open?.includes(id) ?? false)
@@ -29,14 +28,7 @@ export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
   const distant = useStore(({ transform }) => transform[2] < FAR)
   const far = useWhole(({ whole }) => !whole) && distant
   if (!node) return null
-  if (far)
-    return (
-      <article className={`card far${selected ? " selected" : ""}${problem ? " wrong" : ""}`} data-colour={colour} aria-label={title(id, node, spec)}>
-        {(data.handles as NodeHandle[]).map(({ id, type, position, x, y }) => (
-          <i key={`${type}${id}`} className={`${type} end`} data-handleid={id} data-handlepos={position} style={{ left: x, top: y }} /> // where wires end is measured
-        ))}
-      </article>
-    )
+  if (far) return <article className={`card far${selected ? " selected" : ""}${problem ? " wrong" : ""}`} data-colour={colour} aria-label={title(id, node, spec)} />
   return (
     <article className={`card${selected ? " selected" : ""}${problem ? " wrong" : ""}`} data-colour={colour} aria-label={title(id, node, spec)}>
       <header className="card-head" style={{ height: HEAD }}>

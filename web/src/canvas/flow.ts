@@ -7,10 +7,12 @@ import { colourOf, isHandle } from "./colours"
 import { HEAD, inputsShape, outputsShape, ROW, shapeOf, WIDTH } from "./shape"
 
 const SOCKET = 12
+const BORDER = 1 // of a card: its rows lie within
 
 function handle(id: string, type: "source" | "target", y: number, width: number): NodeHandle {
   const left = type === "target"
-  return { id, type, position: left ? Position.Left : Position.Right, x: (left ? 0 : width) - SOCKET / 2, y: y - SOCKET / 2, width: SOCKET, height: SOCKET }
+  const x = left ? BORDER : width - BORDER
+  return { id, type, position: left ? Position.Left : Position.Right, x: x - SOCKET / 2, y: BORDER + y - SOCKET / 2, width: SOCKET, height: SOCKET }
 }
 
 /** A card's size, and where its sockets are. */
@@ -115,12 +117,11 @@ export function flowNodes(doc: Doc, nodes: Catalogue["nodes"], check: Check | nu
     const old = before.get(id)
     const rest = (old?.data.rest as Point | undefined) ?? (old ? [old.position.x, old.position.y] : arrangement[id])
     const [x, y] = given[id] ?? rest!
-    const told = id === INPUTS ? check : null // until Python has told the inputs' types, sockets were measured on rows of the wrong heights
-    const same = old && old.position.x === x && old.position.y === y && old.height === height && sameHandles(old.handles ?? [], handles) && old.data.told === told
+    const same = old && old.position.x === x && old.position.y === y && old.height === height && sameHandles(old.handles ?? [], handles)
     if (same) return old
     return {
-      ...(old ?? {}), id, type: KINDS[id] ?? "op", position: { x, y }, width, height, measured: { width, height }, handles, data: { handles, told, rest: rest ?? [x, y] },
-      deletable: !(id in KINDS), ariaLabel: id in KINDS ? KINDS[id] : id, dragHandle: ".card-head",
+      ...(old ?? {}), id, type: KINDS[id] ?? "op", position: { x, y }, width, height, measured: { width, height }, handles, data: { rest: rest ?? [x, y] },
+      deletable: !(id in KINDS), ariaLabel: id in KINDS ? KINDS[id] : id, dragHandle: ".card-head, .card.far",
     } as Node
   })
   for (const [name, { at, size }] of Object.entries(doc.layout?.groups ?? {})) made.unshift(box(`group:${name}`, "group", at, size, before))

@@ -1,9 +1,9 @@
 // What is on the surface now: cards and wires as React Flow has them, what is selected, where one looks. Never part of the document.
-import type { Edge, Node, ReactFlowInstance } from "@xyflow/react"
+import { type Edge, type Node, type ReactFlowInstance, type Viewport, getViewportForBounds } from "@xyflow/react"
 import { create } from "zustand"
 import type { Catalogue, Check } from "../api/types"
 import type { Size } from "../document/layout"
-import type { Doc, Link, Point } from "../document/model"
+import { type Doc, INPUTS, type Link, type Point } from "../document/model"
 import { flowEdges, flowNodes } from "./flow"
 import { routed } from "./routes"
 import { isOwnCard } from "./shape"
@@ -109,9 +109,23 @@ export function middle(): Point {
 const calm = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches
 export const motion = (): { duration: number } => ({ duration: calm() ? 0 : 140 })
 
+export const FURTHEST = 0.02 // zoom
+export const FAR = 0.35 // below this zoom nothing on a card can be read
+const NEAR = 0.7 // at which a graph begins that is too large to be read at once
+export const FIT = { padding: 0.08, maxZoom: 1.1, minZoom: FURTHEST }
+
 export function fit(ids?: Iterable<string>): void {
   const nodes = ids && [...ids].map((id) => ({ id }))
-  void get().flow?.fitView({ padding: 0.08, maxZoom: 1.1, minZoom: 0.02, nodes, ...motion() })
+  void get().flow?.fitView({ ...FIT, nodes, ...motion() })
+}
+
+/** What is shown of a graph that is opened: all of it if it can be read so, else its beginning. */
+export function firstView({ clientWidth: width, clientHeight: height }: HTMLElement): Viewport {
+  const all = get().nodes.map(rectOf)
+  const whole = getViewportForBounds(bounds(all), width, height, FIT.minZoom, FIT.maxZoom, FIT.padding)
+  if (whole.zoom >= FAR) return whole
+  const { x, y } = get().nodes.find(({ id }) => id === INPUTS)!.position
+  return { x: 40 - x * NEAR, y: 40 - y * NEAR, zoom: NEAR }
 }
 
 /** Bring a card into view if it is not; when it is there, `then`. */

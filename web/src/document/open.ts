@@ -15,15 +15,17 @@ export interface Found {
 /** Open a graph by name, or (name "") a new one; draft: the id of one that was never saved. Raises ApiError. */
 export async function openGraph(name: string, draft = ""): Promise<Found> {
   await settled()
+  const reading = name ? api.graph(name) : null
+  reading?.catch(() => {}) // is told below
   const left = await drafts.left().catch((): Draft[] => [])
-  if (!name) {
+  if (!reading) {
     const found = left.find(({ id }) => id === draft) ?? null
     begin("", null, found)
     return { takenBack: found !== null, offline: false }
   }
   const found = left.find((one) => one.name === name) ?? null
   try {
-    const read = await api.graph(name)
+    const read = await reading
     const news = found && JSON.stringify(found.doc) !== JSON.stringify(read.doc)
     begin(name, read, news ? found : null)
     if (found && !news) void drafts.remove(found.id).catch(() => {})
