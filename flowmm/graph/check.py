@@ -257,12 +257,17 @@ def _read_spaces(checked: Checked, i: int, spec: NodeSpec, values: dict[str, Any
 
 def _told(spec: NodeSpec, values: dict[str, Any], told: dict[tuple, Mapping[str, Type]]) -> Mapping[str, Type]:
     """What a node's rule says; a thousand loaders of one source read its files once."""
-    if any(type(value) not in SCALARS for value in values.values()):
+    asked = plain_key(values)
+    if asked is None:
         return spec.spaces(values)
-    asked = spec.op, *((name, type(value), value) for name, value in values.items())
-    if asked not in told:
-        told[asked] = spec.spaces(values)
-    return told[asked]
+    if (spec.op, asked) not in told:
+        told[spec.op, asked] = spec.spaces(values)
+    return told[spec.op, asked]
+
+
+def plain_key(values: Mapping[str, Any]) -> tuple | None:
+    """What tells values apart where all are scalars, 1 from 1.0 and True; else None."""
+    return tuple((name, type(value), value) for name, value in values.items()) if all(type(value) in SCALARS for value in values.values()) else None
 
 
 def _unfit(checked: Checked, i: int, label: str, conflict: Conflict) -> Problem:

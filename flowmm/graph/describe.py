@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..catalog import NodeSpec
 from ..sockets import Fact, Handle, Image, Known, Seed, Space, Text, Value
 from ..sockets.facts import UNKNOWN
 from ..sockets.types import Plain, Socket
-from .check import Checked, pairs
+from .check import Checked, pairs, plain_key
 from .problems import Problem, sentence
 from .wiring import Const, Input, Link, Many, flat
 
@@ -32,6 +33,7 @@ def describe(checked: Checked, values: Mapping[Input, Any]) -> Described:
     """Follow each node's describe rule in order. values: the graph inputs known so far, by wire."""
     wiring = checked.wiring
     described = Described()
+    told: dict[tuple, Any] = {}
     for i in wiring.order:
         spec = wiring.specs[i]
         if spec is None:
@@ -40,7 +42,7 @@ def describe(checked: Checked, values: Mapping[Input, Any]) -> Described:
         outputs: Any = {}
         if spec.describe is not None:
             try:
-                outputs = spec.describe(known)
+                outputs = _told(spec, known, told)
             except Exception as error:  # a pack's rule must not take the check down
                 text = f"its describe rule failed: {type(error).__name__}: {sentence(error)}"
                 described.problems.append(Problem("describe-failed", text, wiring.names[i], level="warning"))
@@ -50,6 +52,17 @@ def describe(checked: Checked, values: Mapping[Input, Any]) -> Described:
             described.facts[i, name] = (outputs or {}).get(name, UNKNOWN)
     _memory(checked, described)
     return described
+
+
+def _told(spec: NodeSpec, known: Known, told: dict[tuple, Any]) -> Any:
+    """What a node's rule says; a thousand loaders of one source read its files once. told: what rules said so far."""
+    plain = plain_key(known.values)
+    if plain is None:
+        return spec.describe(known)
+    asked = spec.op, plain, *known.facts.items(), *known.spaces.items()
+    if asked not in told:
+        told[asked] = spec.describe(known)
+    return told[asked]
 
 
 def fact_of(value: Any) -> Fact:

@@ -4,6 +4,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+import flowmm
+from flowmm.graph.describe import describe
 from flowmm.nodes import clip, diffusion, image, score, text, tokens, vision
 from flowmm.sockets import Fact, Image, Known, Score, Seed, Text
 
@@ -146,3 +148,15 @@ def test_rules_survive_knowing_nothing():
     for spec in packs.all_specs():
         if spec.module.startswith("flowmm.nodes.") and spec.describe:
             spec.describe(Known())
+
+
+def test_a_rule_is_asked_once_for_what_is_the_same(monkeypatch):
+    rule, asked = text.pick.spec.describe, []
+    monkeypatch.setattr(text.pick.spec, "describe", lambda told: asked.append(told) or rule(told))
+    with flowmm.Graph() as graph:
+        lines = text.lines("one\ntwo")
+        graph.output(**{f"picked_{i}": text.pick(lines, index=index) for i, index in enumerate((0, 1, 0, 0))})
+    described = describe(graph.check(), {})
+    wiring = graph.wiring
+    assert [told.values["index"] for told in asked] == [0, 1]
+    assert all(described.facts[i, "text"] == Fact((1,)) for i, name in enumerate(wiring.names) if name.startswith("pick"))
