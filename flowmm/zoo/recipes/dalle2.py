@@ -172,11 +172,11 @@ def measure(folder: Path, n: int = 500, seed: int = 0) -> dict[str, float]:
     sets = sd_measure.asked(n, first)
     for name, texts in sets.items():
         figures[name] = sd_measure.right(sd_measure.generate(draw, texts, 1000 + 10_000 * seed), texts)
-    figures |= sd_measure.in_chinese(draw, n, seed)
+    figures |= sd_measure.in_chinese(draw, sd_measure.fifth(n), seed)
     texts = sets["one thing, trained pairs"]
     figures["one thing, the best of 8 by CLIP"] = sd_measure.right(best_of(8, draw, texts, 2000 + 10_000 * seed, WEIGHTS / "clip"), texts)
     whole = KandinskyV22CombinedPipeline.from_pretrained(folder, dtype=torch.float32)
-    figures |= painted_right(whole.decoder_pipe, whole.prior_image_encoder, n, seed)
+    figures |= painted_right(whole.decoder_pipe, whole.prior_image_encoder, sd_measure.fifth(n), seed)
     return figures | sd_measure.seconds_alone(draw, texts)
 
 

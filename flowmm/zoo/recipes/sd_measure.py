@@ -49,10 +49,15 @@ def generate(run: Callable, texts: list[str], seed: int, batch: int = BATCH, **g
 
 
 def asked(n: int, first: int) -> dict[str, list[str]]:
-    """What every painter is asked: n prompts of one thing of trained and of held-out pairs, and of two things."""
+    """What every painter is asked: n prompts of one thing of trained and of held-out pairs, and a fifth of that many of two things."""
     rng = np.random.default_rng(first)
     return {"one thing, trained pairs": prompts(n, first, False), "one thing, held-out pairs": prompts(n, first, True),
-            "two things": [world.caption(world.random_scene(rng, two=1.0), rng) for _ in range(n)]}  # fmt: skip
+            "two things": [world.caption(world.random_scene(rng, two=1.0), rng) for _ in range(fifth(n))]}  # fmt: skip
+
+
+def fifth(n: int) -> int:
+    """Draws of a figure that is looked at in passing, where n are drawn of those that answer an aim."""
+    return max(n // 5, 4)
 
 
 def right(pictures: np.ndarray, texts: list[str], parse: Callable[[str], world.Facts] = world.parse) -> float:
