@@ -1,12 +1,12 @@
 // The graph on its surface: cards and wires, moved, joined and cut.
 import "./surface.css"
 import {
-  Background, BackgroundVariant, type Connection, Controls, type Edge, type FinalConnectionState, MiniMap, type Node, type NodeChange, type OnConnectStartParams,
-  ReactFlow, SelectionMode, type Viewport, applyEdgeChanges, applyNodeChanges, useStoreApi,
+  Background, BackgroundVariant, Controls, type Edge, type FinalConnectionState, MiniMap, type Node, type OnConnectStartParams, ReactFlow, type ReactFlowProps, SelectionMode,
+  type Viewport, applyEdgeChanges, applyNodeChanges, useStore, useStoreApi,
 } from "@xyflow/react"
-import { useEffect, useLayoutEffect, useRef, useState } from "react"
+import { useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
 import { useCatalogue } from "../app/catalogue"
-import { useT } from "../app/i18n"
+import { useLanguage, useT } from "../app/i18n"
 import { INPUTS, type Link, OUTPUTS } from "../document/model"
 import { currentDoc, edit, useDocument } from "../document/store"
 import { openPalette } from "../palette/store"
@@ -18,6 +18,7 @@ import { useClipboard } from "./clipboard"
 import { between, droppedOnOwnCard, endsOf, fittingPorts, joined, led, mayConnect } from "./connect"
 import { carry, drop, hover } from "./dragging"
 import { linkOf, removed, arrange, cut } from "./edits"
+import { FarWires } from "./FarWires"
 import { Find } from "./Find"
 import { GroupBox } from "./GroupBox"
 import { hold, letGo, useHeld } from "./held"
@@ -26,14 +27,45 @@ import { Menu, openMenu } from "./Menu"
 import { NoteBox } from "./NoteBox"
 import { OpCard } from "./OpCard"
 import { OutputsCard } from "./OutputsCard"
-import { FIT, FURTHEST, draw, firstView, onSurface, useStage } from "./stage"
+import { FAR, FIT, FURTHEST, draw, firstView, onSurface, select, selected, useStage } from "./stage"
 import { Tip } from "./Tip"
-import { useWhole } from "./whole"
+import { Far, useWhole } from "./whole"
 import { Wire } from "./Wire"
 
-const nodeTypes = { op: OpCard, inputs: InputsCard, outputs: OutputsCard, noteBox: NoteBox, groupBox: GroupBox }
-const edgeTypes = { wire: Wire }
 const put = useStage.setState
+
+/** What never changes. While a card is dragged React Flow gets nothing new but the nodes: any other prop that were made anew would have all cards and wires
+ * drawn again, and asked once for each such prop whether anything changed for them. */
+const BEHAVIOUR: ReactFlowProps = {
+  nodeTypes: { op: OpCard, inputs: InputsCard, outputs: OutputsCard, noteBox: NoteBox, groupBox: GroupBox },
+  edgeTypes: { wire: Wire },
+  onInit: (flow) => put({ flow }),
+  onNodesChange: (changes) => put(({ nodes }) => ({ nodes: applyNodeChanges(changes.filter(({ type }) => type !== "remove"), nodes) })),
+  onEdgesChange: (changes) => put(({ edges }) => ({ edges: applyEdgeChanges(changes.filter(({ type }) => type !== "remove"), edges) })),
+  onNodeDragStart: (_, node, all) => carry(node, all),
+  onNodeDrag: (_, node, all) => hover(node, all),
+  onNodeDragStop: (_, node, all) => void drop(node, all),
+  onSelectionDragStart: (_, all) => carry(null, all),
+  onSelectionDrag: (_, all) => hover(null, all),
+  onSelectionDragStop: (_, all) => void drop(null, all),
+  onDelete: ({ nodes, edges }) => arrange((doc) => removed(doc, nodes.map(({ id }) => id), edges.map(linkOf))),
+  onConnectStart: started,
+  onConnectEnd: ended,
+  isValidConnection: mayConnect,
+  onConnect: (made) => edit((doc) => joined(doc, endsOf(made))),
+  onReconnect: (old, now) => edit((doc) => led(doc, linkOf(old), endsOf(now))),
+  onEdgeClick: (event, edge) => (event.altKey ? cut([linkOf(edge)]) : look(sourceOf(linkOf(edge)), [event.clientX, event.clientY])),
+  onPaneContextMenu: (event) => openMenu(event, { kind: "ground" }),
+  onNodeContextMenu: (event, { id }) => openMenu(event, { kind: "card", id }),
+  onSelectionContextMenu: (event) => openMenu(event, { kind: "selection" }),
+  onEdgeContextMenu: (event, { id }) => openMenu(event, { kind: "wire", id }),
+  onDoubleClick: ({ target, clientX, clientY }) => {
+    if (target instanceof Element && target.classList.contains("react-flow__pane")) openPalette({ at: onSurface(clientX, clientY), screen: [clientX, clientY] })
+  },
+  minZoom: FURTHEST, maxZoom: 2.5, zoomOnDoubleClick: false, fitViewOptions: FIT, elevateNodesOnSelect: false, disableKeyboardA11y: true, edgesFocusable: false,
+  deleteKeyCode: null, selectionKeyCode: "Shift", selectionMode: SelectionMode.Partial, multiSelectionKeyCode: ["Shift", "Meta", "Control"],
+  proOptions: { hideAttribution: true }, connectionRadius: 28, connectOnClick: false, nodeDragThreshold: 2, paneClickDistance: 3,
+}
 
 export function Canvas() {
   const t = useT()
@@ -46,6 +78,14 @@ export function Canvas() {
   const element = useRef<HTMLDivElement>(null)
   const [start, setStart] = useState<Viewport | null>(null) // where one looks first: known before a card is drawn, so that none is drawn in vain
   const flowStore = useStoreApi()
+  const distant = useStore(({ transform }) => transform[2] < FAR) && !whole
+  const wasFar = useDeferredValue(distant)
+  const far = distant || wasFar // at once where cards become plain; when they are to be read again, many are drawn, a few at a time
+  const language = useLanguage(({ language }) => language)
+  const labels = useMemo(
+    () => ({ "minimap.ariaLabel": t("minimap"), "controls.zoomIn.ariaLabel": t("zoomIn"), "controls.zoomOut.ariaLabel": t("zoomOut"), "controls.fitView.ariaLabel": t("fitAll") }),
+    [t, language],
+  )
   useLayoutEffect(() => {
     if (!catalogue) return
     draw(doc, catalogue, check)
@@ -56,32 +96,24 @@ export function Canvas() {
     put({ element: element.current })
     return () => put({ nodes: [], edges: [], flow: null, element: null })
   }, [])
+  useEffect(() => {
+    if (far) select(selected()) // no wire: none can be told from the others
+  }, [far])
   useCanvasCommands()
   useClipboard()
 
   return (
     <div className="surface" ref={element}>
-      {start && <ReactFlow
-        defaultViewport={start} nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onInit={(flow) => put({ flow })}
-        onNodesChange={nodesChanged} onEdgesChange={(changes) => put(({ edges }) => ({ edges: applyEdgeChanges(changes.filter(({ type }) => type !== "remove"), edges) }))}
-        onNodeDragStart={(_, node, all) => carry(node, all)} onNodeDrag={(_, node, all) => hover(node, all)} onNodeDragStop={(_, node, all) => void drop(node, all)}
-        onSelectionDragStart={(_, all) => carry(null, all)} onSelectionDrag={(_, all) => hover(null, all)} onSelectionDragStop={(_, all) => void drop(null, all)}
-        onDelete={({ nodes, edges }) => arrange((doc) => removed(doc, nodes.map(({ id }) => id), edges.map(linkOf)))}
-        onConnectStart={started} onConnectEnd={ended} isValidConnection={mayConnect} onConnect={(made) => edit((doc) => joined(doc, endsOf(made)))}
-        onReconnect={(old: Edge, now: Connection) => edit((doc) => led(doc, linkOf(old), endsOf(now)))}
-        onEdgeClick={(event, edge) => (event.altKey ? cut([linkOf(edge)]) : look(sourceOf(linkOf(edge)), [event.clientX, event.clientY]))}
-        onPaneContextMenu={(event) => openMenu(event, { kind: "ground" })} onNodeContextMenu={(event, node) => openMenu(event, { kind: "card", id: node.id })}
-        onSelectionContextMenu={(event) => openMenu(event, { kind: "selection" })} onEdgeContextMenu={(event, edge) => openMenu(event, { kind: "wire", id: edge.id })}
-        onDoubleClick={({ target, clientX, clientY }) => target instanceof Element && target.classList.contains("react-flow__pane") && openPalette({ at: onSurface(clientX, clientY), screen: [clientX, clientY] })}
-        onlyRenderVisibleElements={!whole} elevateNodesOnSelect={false} minZoom={FURTHEST} maxZoom={2.5} zoomOnDoubleClick={false} disableKeyboardA11y edgesFocusable={false}
-        deleteKeyCode={null} selectionKeyCode="Shift" selectionMode={SelectionMode.Partial} multiSelectionKeyCode={["Shift", "Meta", "Control"]}
-        proOptions={{ hideAttribution: true }} connectionRadius={28} connectOnClick={false} fitViewOptions={FIT}
-        nodeDragThreshold={2} paneClickDistance={3} ariaLabelConfig={{ "minimap.ariaLabel": t("minimap"), "controls.zoomIn.ariaLabel": t("zoomIn"), "controls.zoomOut.ariaLabel": t("zoomOut"), "controls.fitView.ariaLabel": t("fitAll") }}
-      >
-        <Background variant={BackgroundVariant.Dots} gap={22} size={1.4} />
-        <MiniMap pannable zoomable nodeColor={colourOfBox} nodeStrokeWidth={0} maskColor="var(--veil)" ariaLabel={t("minimap")} />
-        <Controls showInteractive={false} />
-      </ReactFlow>}
+      <Far value={far}>
+        {start && <ReactFlow
+          {...BEHAVIOUR} defaultViewport={start} nodes={nodes} edges={far ? NONE : edges} onlyRenderVisibleElements={!whole} ariaLabelConfig={labels}
+        >
+          {far && <FarWires />}
+          <Background variant={BackgroundVariant.Dots} gap={22} size={1.4} />
+          <MiniMap pannable zoomable nodeColor={colourOfBox} nodeStrokeWidth={0} maskColor="var(--veil)" ariaLabel={t("minimap")} />
+          <Controls showInteractive={false} />
+        </ReactFlow>}
+      </Far>
       <Find />
       <Menu />
       <Tip />
@@ -90,12 +122,9 @@ export function Canvas() {
   )
 }
 
+const NONE: Edge[] = []
 const sourceOf = ({ node, port }: Link): string => `${node}.${port}`
 const colourOfBox = ({ selected, type }: Node): string => (selected ? "var(--accent)" : type === "groupBox" ? "var(--sunken)" : "var(--line)")
-
-function nodesChanged(changes: NodeChange[]): void {
-  put(({ nodes }) => ({ nodes: applyNodeChanges(changes.filter(({ type }) => type !== "remove"), nodes) }))
-}
 
 function started(_: unknown, { nodeId, handleId, handleType }: OnConnectStartParams): void {
   if (nodeId && handleId) void hold({ node: nodeId === INPUTS ? "input" : nodeId, port: handleId, side: handleType === "source" ? "output" : "input" })

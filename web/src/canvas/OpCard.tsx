@@ -1,7 +1,7 @@
 // A node: its title, sockets and widgets, and what it is at while it runs.
-import { type NodeProps, useStore } from "@xyflow/react"
+import type { NodeProps } from "@xyflow/react"
 import { ChevronDown, ChevronRight, TriangleAlert } from "lucide-react"
-import { memo } from "react"
+import { memo, useContext } from "react"
 import { useT, words } from "../app/i18n"
 import { useCatalogue } from "../app/catalogue"
 import type { NodeType } from "../api/types"
@@ -14,8 +14,7 @@ import { CardState } from "./CardState"
 import { toggled } from "./layout"
 import { HEAD, hasMore, literalKind, type Row, ROW, shapeOf } from "./shape"
 import { Socket } from "./Socket"
-import { FAR } from "./stage"
-import { useWhole } from "./whole"
+import { Far } from "./whole"
 
 export const OpCard = memo(function OpCard({ id, selected }: NodeProps) {
   const t = useT()
@@ -25,8 +24,7 @@ export const OpCard = memo(function OpCard({ id, selected }: NodeProps) {
   const colour = useDocument(({ doc }) => doc.layout?.colours?.[id])
   const spec = useCatalogue(({ nodes }) => (node ? nodes?.[node.op] : undefined))
   const problem = useTyping(({ problems }) => problems.find((one) => one.node === id && one.level === "error")?.message)
-  const distant = useStore(({ transform }) => transform[2] < FAR)
-  const far = useWhole(({ whole }) => !whole) && distant
+  const far = useContext(Far)
   if (!node) return null
   if (far) return <article className={`card far${selected ? " selected" : ""}${problem ? " wrong" : ""}`} data-colour={colour} aria-label={title(id, node, spec)} />
   return (

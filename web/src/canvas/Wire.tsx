@@ -1,5 +1,5 @@
 // A wire in the colour of what flows, with an edge in the colour of the ground so that it is told from what it crosses; its type and shape when looked at.
-import { BaseEdge, EdgeLabelRenderer, type EdgeProps, getBezierPath } from "@xyflow/react"
+import { BaseEdge, EdgeLabelRenderer, type EdgeProps, Position, getBezierPath } from "@xyflow/react"
 import { memo, useState } from "react"
 import { useTyping } from "../typing/store"
 import type { Point } from "../document/model"
@@ -7,11 +7,15 @@ import { factsOf } from "./facts"
 import { pathThrough } from "./routes"
 import { useStage } from "./stage"
 
-export const Wire = memo(function Wire({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, data, selected, interactionWidth }: EdgeProps) {
-  const route = data?.route as Point[] | undefined
-  const stands = route && near1(route[0]!, [sourceX, sourceY]) && near1(route.at(-1)!, [targetX, targetY]) // else a card is being dragged
-  const [direct, x, y] = getBezierPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition })
-  const path = stands ? pathThrough(route) : direct
+/** Its path, and a place for a label: around the cards in its way as it was routed, unless one of its cards is being dragged. */
+export function wirePath(route: Point[] | undefined, [sourceX, sourceY]: Point, [targetX, targetY]: Point): [path: string, x: number, y: number] {
+  const [direct, x, y] = getBezierPath({ sourceX, sourceY, targetX, targetY, sourcePosition: Position.Right, targetPosition: Position.Left })
+  const stands = route && near1(route[0]!, [sourceX, sourceY]) && near1(route.at(-1)!, [targetX, targetY])
+  return [stands ? pathThrough(route) : direct, x, y]
+}
+
+export const Wire = memo(function Wire({ id, sourceX, sourceY, targetX, targetY, data, selected, interactionWidth }: EdgeProps) {
+  const [path, x, y] = wirePath(data?.route as Point[] | undefined, [sourceX, sourceY], [targetX, targetY])
   const [near, setNear] = useState(false)
   const under = useStage(({ over }) => over === id)
   return (

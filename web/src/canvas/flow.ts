@@ -150,7 +150,7 @@ export function flowEdges(doc: Doc, nodes: Catalogue["nodes"], check: Check | nu
     if (old && old.data?.colour === colour) return old
     const source = link.node === "input" ? INPUTS : link.node
     const data = { colour, link, thin: type ? isHandle(type) : false }
-    return { ...(old ?? {}), id: link.id, source, sourceHandle: link.port, target: link.to, targetHandle: link.toPort, type: "wire", data, reconnectable: true } satisfies Edge
+    return { ...(old ?? {}), id: link.id, source, sourceHandle: link.port, target: link.to, targetHandle: link.toPort, type: "wire", data } satisfies Edge
   })
 }
 
