@@ -1,4 +1,4 @@
-"""What the editor costs in a real browser: until it can be used, 1,000 nodes opened, panned and dragged, typing beside a run, kilobytes of JavaScript.
+"""What the editor costs in a real browser: until it can be used; 1,000 nodes opened, panned, dragged, selected, zoomed; typing beside a run; kilobytes of JavaScript.
 
 Figures of Chromium without a GPU, with its server on the same cores; it draws 60 frames a second at most. A frame counts as dropped when the next
 comes later than 25 ms after it.
@@ -16,7 +16,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent.parent / folder) for folder in ("faults", "browser")]  # a server's process, and a browser
 from browsing import chromium, person, serving
-from hands import card, middle, open_graph
+from hands import card, open_graph
 from large import large
 
 from flowmm.server.pages import folder
@@ -38,8 +38,10 @@ FRAMES = """() => {
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     with serving(tmp_path_factory.mktemp("served") / "home") as made:
-        for name, laid_out in (("large", True), ("large_unplaced", False)):
-            assert made.http.put(f"/api/graphs/{name}", json=large(NODES, laid_out), headers={"If-None-Match": "*"}).is_success
+        long = made.http.get("/api/graphs/text-to-image").json()
+        long["inputs"]["steps"]["default"] = 1_000
+        for name, graph in (("large", large(NODES)), ("large_unplaced", large(NODES, laid_out=False)), ("long", long)):
+            assert made.http.put(f"/api/graphs/{name}", json=graph, headers={"If-None-Match": "*"}).is_success
         yield made
 
 
@@ -80,8 +82,8 @@ def told(name: str, gaps: list[float]) -> str:
 @pytest.mark.parametrize("what, path, selector", [
     ("home", "/", 'a[href^="/edit/"]'),
     ("text-to-image", "/edit/text-to-image", '.react-flow__node[data-id="paint"]'),
-    (f"{NODES:,} nodes", "/edit/large", ".react-flow__node"),
-    (f"{NODES:,} nodes without places", "/edit/large_unplaced", ".react-flow__node"),
+    (f"{NODES:,} nodes", "/edit/large", ".react-flow__node .socket"),
+    (f"{NODES:,} nodes without places", "/edit/large_unplaced", ".react-flow__node .socket"),
 ])  # fmt: skip
 def test_until_it_can_be_used(benchmark, served, page, what, path, selector):
     benchmark.group = f"{what}, until it is shown"
@@ -111,25 +113,50 @@ def moved(page, begin: tuple[float, float], steps: int = 90) -> None:
     page.mouse.up()
 
 
+def boxed(page) -> None:
+    """Draw a box over cards, which selects them as it grows, and let go of them again."""
+    x, y = ground(page)
+    page.keyboard.down("Shift")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for i in range(60):
+        page.mouse.move(x + 10 * i, y + 6 * i)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+
+
+def zoomed(page) -> None:
+    """Turn the wheel until one is near, and back."""
+    page.mouse.move(600, 400)
+    for i in range(40):
+        page.mouse.wheel(0, -120 if i < 20 else 120)
+        page.wait_for_timeout(30)
+
+
 @pytest.mark.parametrize("view", ["zoomed in", "all in view"])
 def test_moving_in_a_thousand_nodes(benchmark, served, page, view):
     benchmark.group = f"{NODES:,} nodes, {view}"
     open_graph(page, served, "large")
-    page.locator(".react-flow__node").first.wait_for()
+    page.locator(".react-flow__node .socket").first.wait_for()
     if view == "all in view":
         page.locator(".react-flow__controls-fitview").click()
     page.wait_for_timeout(2000)
     zoom = page.evaluate("new DOMMatrix(getComputedStyle(document.querySelector('.react-flow__viewport')).transform).a")
+    print(f"\n{view}, zoom {zoom:.2f}: {page.locator('.react-flow__node').count()} cards drawn")
     panned: list[float] = []
     benchmark.pedantic(lambda: panned.extend(frames(page, lambda: moved(page, ground(page)))), rounds=1)
-    one = page.locator(".react-flow__node:not([data-id^=':'])").first
-    dragged = frames(page, lambda: moved(page, middle(one.locator(".card-head").first)))
-    print(f"\n{view}, zoom {zoom:.2f}: {page.locator('.react-flow__node').count()} cards drawn\n  {told('panned', panned)}\n  {told('dragged', dragged)}")
+    print(f"  {told('panned', panned)}")
+    box = page.locator(".react-flow__node:not([data-id^=':'])").nth(5).bounding_box()
+    grip = box["x"] + box["width"] / 2, box["y"] + min(8, box["height"] / 2)
+    print(f"  {told('dragged', frames(page, lambda: moved(page, grip)))}")
+    print(f"  {told('selected by a box', frames(page, lambda: boxed(page)))}")
+    page.mouse.click(*ground(page))
+    print(f"  {told('zoomed by the wheel', frames(page, lambda: zoomed(page)))}")
 
 
 def test_typing_beside_a_run_that_streams_previews(benchmark, served, page):
     benchmark.group = "typing while a run streams previews"
-    open_graph(page, served, "text-to-image")
+    open_graph(page, served, "long")
     field = card(page, ":inputs").locator("textarea").first
     field.wait_for()
 
@@ -138,7 +165,6 @@ def test_typing_beside_a_run_that_streams_previews(benchmark, served, page):
         field.press_sequentially(TYPED * 2, delay=30)
 
     alone = frames(page, typing)
-    card(page, ":inputs").get_by_label("steps").first.fill("1000")
     page.get_by_role("button", name="Run").first.click()
     page.locator(".state.running").first.wait_for(timeout=120_000)
     field.fill("")

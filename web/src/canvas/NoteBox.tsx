@@ -1,14 +1,14 @@
 // A note on the surface, in markdown: shown until it is written in.
 import { type NodeProps, NodeResizer } from "@xyflow/react"
 import { Pencil } from "lucide-react"
-import Markdown from "markdown-to-jsx"
-import { memo, useState } from "react"
+import { Suspense, lazy, memo, useState } from "react"
 import { create } from "zustand"
 import { useT } from "../app/i18n"
 import { edit, useDocument } from "../document/store"
 import { settle } from "./boxes"
 import { changeNote } from "./layout"
 
+const Markdown = lazy(() => import("markdown-to-jsx"))
 const useEdited = create<{ id: string }>()(() => ({ id: "" }))
 export const editNote = (id: string): void => useEdited.setState({ id })
 
@@ -25,7 +25,7 @@ export const NoteBox = memo(function NoteBox({ id, selected }: NodeProps) {
         <Writing text={note.text} done={(text) => (editNote(""), text !== null && edit((doc) => changeNote(doc, name, { text })))} />
       ) : (
         <>
-          <div className="note-text"><Markdown options={{ disableParsingRawHTML: true, forceBlock: true }}>{note.text || t("noteEmpty")}</Markdown></div>
+          <div className="note-text"><Suspense fallback={note.text}><Markdown options={{ disableParsingRawHTML: true, forceBlock: true }}>{note.text || t("noteEmpty")}</Markdown></Suspense></div>
           {selected && <button type="button" className="bare nodrag note-edit" aria-label={t("noteEdit")} title={t("noteEdit")} onClick={() => editNote(id)}><Pencil size={13} /></button>}
         </>
       )}
