@@ -1,4 +1,5 @@
-"""What the editor costs in a real browser: until it can be used; 1,000 nodes opened, panned, dragged, selected, zoomed; typing beside a run; kilobytes of JavaScript.
+"""What the editor costs in a real browser: until it can be used; 1,000 nodes opened, panned, dragged, selected, zoomed; typing among them and
+beside a run; kilobytes of JavaScript.
 
 Figures of Chromium without a GPU, with its server on the same cores; it draws 60 frames a second at most. A frame counts as dropped when the next
 comes later than 25 ms after it.
@@ -152,6 +153,17 @@ def test_moving_in_a_thousand_nodes(benchmark, served, page, view):
     print(f"  {told('selected by a box', frames(page, lambda: boxed(page)))}")
     page.mouse.click(*ground(page))
     print(f"  {told('zoomed by the wheel', frames(page, lambda: zoomed(page)))}")
+
+
+def test_typing_among_a_thousand_nodes(benchmark, served, page):
+    benchmark.group = f"typing among {NODES:,} nodes"
+    open_graph(page, served, "large")
+    field = card(page, "text_0").locator("textarea")
+    field.click()
+    page.wait_for_timeout(2000)
+    typed: list[float] = []
+    benchmark.pedantic(lambda: typed.extend(frames(page, lambda: field.press_sequentially(TYPED, delay=30))), rounds=1)
+    print(f"\n{told(f'typing among {NODES:,} nodes', typed)}")
 
 
 def test_typing_beside_a_run_that_streams_previews(benchmark, served, page):

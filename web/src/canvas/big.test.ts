@@ -34,6 +34,17 @@ it("an edit of one node of a thousand leaves the others' cards and wires the sam
   expect(after.edges.filter((edge) => !before.edges.includes(edge))).toEqual([])
 })
 
+it("what is typed into a field gives React Flow nothing new", () => {
+  const doc = big(100)
+  draw(doc, NODES, null)
+  const { nodes, edges } = useStage.getState()
+  draw({ ...doc, inputs: {}, nodes: { ...doc.nodes, n5: { ...doc.nodes!.n5!, in: { ...doc.nodes!.n5!.in } } } }, NODES, null)
+  expect(useStage.getState().nodes).toBe(nodes)
+  expect(useStage.getState().edges).toBe(edges)
+  draw({ ...doc, layout: { ...doc.layout, nodes: { ...doc.layout!.nodes, n5: [1, 1] } } }, NODES, null)
+  expect(useStage.getState().nodes).not.toBe(nodes)
+})
+
 it("a thousand cards without places are put in columns from left to right, none on another", () => {
   draw(big(1_000, 25, false), NODES, null)
   const { nodes } = useStage.getState()

@@ -28,9 +28,13 @@ export function draw(doc: Doc, nodes: Catalogue["nodes"], check: Check | null): 
     if (awaited) made = withSelection(made, awaited)
     awaited = null
     const edges = flowEdges(doc, nodes, check, new Map(before.edges.map((edge) => [edge.id, edge])))
-    return { nodes: made, edges: withRoutes(made, edges) }
+    const stand = same(made, before.nodes)
+    return { nodes: stand ? before.nodes : made, edges: stand && same(edges, before.edges) ? before.edges : withRoutes(made, edges) }
   })
 }
+
+/** What is typed into a field moves nothing: then React Flow is told nothing. */
+const same = <T>(now: T[], before: T[]): boolean => now.length === before.length && now.every((one, i) => one === before[i])
 
 /** Where a wire ends on a card, on the surface. */
 export function endOf(node: Node | undefined, port: string | null | undefined, type: "source" | "target"): Point | null {

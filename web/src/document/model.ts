@@ -113,7 +113,11 @@ function* within(value: Value | undefined): Generator<string> {
   else if (isList(value)) for (const item of value.list) yield* within(item)
 }
 
-export function links(doc: Doc): Link[] {
+const linksOf = new WeakMap<Doc, readonly Link[]>()
+
+export function links(doc: Doc): readonly Link[] {
+  const known = linksOf.get(doc)
+  if (known) return known
   const found: Link[] = []
   const add = (from: string, to: string, toPort: string) => {
     const [node, port] = split(from)
@@ -122,6 +126,7 @@ export function links(doc: Doc): Link[] {
   for (const [name, node] of Object.entries(doc.nodes ?? {}))
     for (const [port, value] of Object.entries(node.in ?? {})) for (const from of new Set(within(value))) add(from, name, port)
   for (const [name, output] of Object.entries(doc.outputs ?? {})) add(output.from, OUTPUTS, name)
+  linksOf.set(doc, found)
   return found
 }
 
