@@ -3,6 +3,7 @@ import "./theme"
 import { lazy, Suspense } from "react"
 import { Route, Switch } from "wouter"
 import { Home } from "../home/Home"
+import { Boundary } from "./Boundary"
 import { loadCatalogue } from "./catalogue"
 import { DropToOpen } from "./DropToOpen"
 import { Toasts } from "./toasts"
@@ -15,12 +16,14 @@ const Editor = lazy(() => {
 export function App() {
   return (
     <>
-      <Suspense>
-        <Switch>
-          <Route path="/edit/:name?">{({ name }) => <Editor name={name ? decodeURIComponent(name) : ""} />}</Route>
-          <Route><Home /></Route>
-        </Switch>
-      </Suspense>
+      <Boundary home>
+        <Suspense>
+          <Switch>
+            <Route path="/edit/:name?">{({ name }) => <Editor name={name ? decodeURIComponent(name) : ""} />}</Route>
+            <Route><Home /></Route>
+          </Switch>
+        </Suspense>
+      </Boundary>
       <DropToOpen />
       <Toasts />
     </>

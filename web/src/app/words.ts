@@ -84,6 +84,10 @@ export const en = {
   help: "Keyboard shortcuts",
   cannotOpen: "This graph cannot be opened",
   justNow: "just now",
+  broken_title: "This could not be drawn",
+  broken_help: "Nothing that you did is lost: it is saved, or kept in this browser. Load the page again to go on.",
+  reload: "Reload",
+  copyDetails: "Copy the details",
 }
 
 export const zh: typeof en = {
@@ -171,4 +175,8 @@ export const zh: typeof en = {
   help: "键盘快捷键",
   cannotOpen: "无法打开这张流程图",
   justNow: "刚刚",
+  broken_title: "这部分无法显示",
+  broken_help: "你的改动没有丢失：已经保存，或存在这个浏览器里。重新加载页面即可继续。",
+  reload: "重新加载",
+  copyDetails: "复制详细信息",
 }

@@ -12,6 +12,7 @@ import { openNew } from "../document/open"
 import { currentDoc, history, useDocument } from "../document/store"
 import { draftId, saveNow } from "../document/sync"
 import { perform, printed, register } from "../keys/commands"
+import { Combination } from "../keys/Keys"
 import { RunArea } from "../panels/RunArea"
 import { SaveState } from "./SaveState"
 import { ShareMenu } from "./ShareMenu"
@@ -44,7 +45,7 @@ export function Bar() {
         <Item icon={<FilePlus2 size={14} />} run={() => void leaveFor(() => openNew({ doc: { flowmm: 1, nodes: {}, outputs: {} }, wanted: "" }))}>{t("newGraph")}</Item>
         <Item icon={<FolderOpen size={14} />} run={() => chooseFile(navigate)}>{t("openFile")}</Item>
         <Line />
-        <Item icon={<Save size={14} />} aside={keys("Mod+S")} run={() => void saveNow()}>{t("save")}</Item>
+        <Item icon={<Save size={14} />} aside={<Combination written="Mod+S" />} run={() => void saveNow()}>{t("save")}</Item>
         <Item icon={<Copy size={14} />} run={() => void leaveFor(() => openNew({ doc: currentDoc(), wanted: name || nameFrom(title) }))}>{t("duplicate")}</Item>
         <Item icon={<Past size={14} />} disabled={!name} run={() => setPast(true)}>{t("history")}</Item>
       </Menu>

@@ -6,8 +6,10 @@ import { ReactFlowProvider } from "@xyflow/react"
 import { useEffect, useState } from "react"
 import { Link, useLocation, useSearch } from "wouter"
 import type { ApiError } from "../api/client"
+import { Boundary } from "../app/Boundary"
 import { loadCatalogue } from "../app/catalogue"
 import { say, useT } from "../app/i18n"
+import { Marked } from "../app/Marked"
 import { sentence, tell } from "../app/toasts"
 import { Canvas } from "../canvas/Canvas"
 import { openGraph } from "../document/open"
@@ -57,9 +59,20 @@ export default function Editor({ name }: { name: string }) {
         <Conflict />
         <Keys />
         <Help />
-        {error ? <Failed error={error} again={() => setTries(tries + 1)} /> : opened ? <><main><Canvas key={opened} /><Palette /></main><SideBar key={`${opened}.side`} /><Results /></> : <main className="opening" />}
+        {error ? <Failed error={error} again={() => setTries(tries + 1)} /> : opened ? <Graph key={opened} /> : <main className="opening" />}
       </div>
     </ReactFlowProvider>
+  )
+}
+
+/** Each part by itself: what one cannot draw is no other's fault. */
+function Graph() {
+  return (
+    <>
+      <main><Boundary><Canvas /><Palette /></Boundary></main>
+      <SideBar />
+      <Boundary><Results /></Boundary>
+    </>
   )
 }
 
@@ -91,8 +104,8 @@ function Failed({ error, again }: { error: ApiError; again(): void }) {
   return (
     <main className="failed" role="alert">
       <h2>{t("cannotOpen")}</h2>
-      <p>{sentence(error.message)}.</p>
-      <p>{error.fix}</p>
+      <p><Marked text={`${sentence(error.message)}.`} /></p>
+      <p><Marked text={error.fix} /></p>
       <div>
         <button type="button" className="button primary" onClick={again}>{t("again")}</button>
         <Link href="/" className="button">{t("back")}</Link>

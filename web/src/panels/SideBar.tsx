@@ -2,6 +2,7 @@
 import { History, Images, ListOrdered, type LucideIcon, TriangleAlert, X } from "lucide-react"
 import { Tabs } from "radix-ui"
 import { type ComponentType, lazy, Suspense, useEffect } from "react"
+import { Boundary } from "../app/Boundary"
 import { useT } from "../app/i18n"
 import { useDocument } from "../document/store"
 import { register } from "../keys/commands"
@@ -32,7 +33,7 @@ export function SideBar() {
             <h2>{t(`panel_${tab}`)}</h2>
             <button type="button" className="bare" aria-label={t("hidePanel")} title={t("hidePanel")} onClick={() => showPanel(null)}><X size={15} /></button>
           </header>
-          <Suspense><Panel tab={tab} /></Suspense>
+          <Boundary key={tab}><Suspense><Panel tab={tab} /></Suspense></Boundary>
         </Tabs.Content>
       )}
       <Tabs.List className="rail" aria-label={t("sideBar")}>
