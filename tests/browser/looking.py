@@ -27,7 +27,8 @@ def violations(page: Page) -> list[str]:
 def overlaps(page: Page, selector: str) -> list[str]:
     """Pairs of elements that cover a part of one another, more than a pixel of it, neither being inside the other."""
     return page.evaluate("""(selector) => {
-      const all = [...document.querySelectorAll(selector)].map((one) => [one, one.getBoundingClientRect()]).filter(([, box]) => box.width && box.height)
+      const all = [...document.querySelectorAll(selector)].map((one) => [one, one.getBoundingClientRect()])
+        .filter(([one, box]) => box.width && box.height && one.checkVisibility({ visibilityProperty: true }))
       const name = (one) => one.getAttribute('aria-label') || one.dataset.id || one.textContent.trim().slice(0, 30) || one.className
       const found = []
       all.forEach(([one, a], i) => all.slice(i + 1).forEach(([other, b]) => {
@@ -64,3 +65,14 @@ def outside(page: Page, selector: str) -> list[str]:
 
 def scrolls_sideways(page: Page) -> bool:
     return page.evaluate("document.documentElement.scrollWidth > innerWidth")
+
+
+def untold(page: Page) -> list[str]:
+    """Texts that end in an ellipsis, of which nothing tells the rest: no title, no help, no name that says it whole."""
+    return page.evaluate("""() => [...document.querySelectorAll('body *')].flatMap((one) => {
+      const style = getComputedStyle(one), text = one.textContent.trim()
+      const cut = style.textOverflow === 'ellipsis' && style.overflowX !== 'visible' && one.scrollWidth > one.clientWidth + 1
+      if (!cut || one.matches('input, textarea') || !one.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return []
+      const told = one.closest('[title], [data-help]') || [...one.querySelectorAll('[title]')].length
+      return told ? [] : [`${one.tagName.toLowerCase()}.${one.className}: ${text.slice(0, 60)}`]
+    })""")  # fmt: skip

@@ -147,7 +147,8 @@ def test_a_node_that_fails_is_red_says_why_and_the_panel_leads_to_it(page, serve
     open_graph(page, server, "failing")
     assert run_by(server, lambda: run_button(page).click())["state"] == "failed"
     expect(card(page, "line").locator(".state.failed")).to_have_attribute("title", re.compile("there is no line 9"))
-    page.get_by_role("tab", name="Problems").click()
+    expect(page.get_by_role("heading", name="Problems")).to_be_visible()  # the panel opens by itself
+    expect(run_button(page)).to_be_focused()
     told = page.locator(".problem", has_text="there is no line 9")
     told.focus()
     page.keyboard.press("Enter")

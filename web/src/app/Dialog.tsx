@@ -11,13 +11,22 @@ interface Props {
   children: ReactNode
 }
 
+/** The keyboard begins in what is to be filled in, if there is something. */
+function intoFirstField(event: Event): void {
+  const field = event.target instanceof Element ? event.target.querySelector<HTMLInputElement>(".dialog-body input.entry") : null
+  if (!field) return
+  event.preventDefault()
+  field.focus()
+  field.select()
+}
+
 export function Dialog({ title, close, wide, children }: Props) {
   const t = useT()
   return (
     <Radix.Root open onOpenChange={(open) => open || close()}>
       <Radix.Portal>
         <Radix.Overlay className="veil" />
-        <Radix.Content className={wide ? "dialog wide" : "dialog"} aria-describedby={undefined}>
+        <Radix.Content className={wide ? "dialog wide" : "dialog"} aria-describedby={undefined} onOpenAutoFocus={intoFirstField}>
           <header>
             <Radix.Title>{title}</Radix.Title>
             <Radix.Close className="bare icon" aria-label={t("close")}><X size={15} /></Radix.Close>

@@ -26,6 +26,9 @@ useLanguage.subscribe(({ language }) => {
   document.documentElement.lang = language
 })
 document.documentElement.lang = useLanguage.getState().language
+window.addEventListener("storage", ({ key, newValue }) => {
+  if (key === STORED && newValue && newValue in WORDS) useLanguage.setState({ language: newValue as Language }) // chosen in another tab
+})
 
 function filled(text: string, values: Record<string, string | number>): string {
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole))

@@ -5,8 +5,8 @@ export type Theme = "system" | "light" | "dark"
 export const THEMES: readonly Theme[] = ["system", "light", "dark"]
 const STORED = "flowmm.theme"
 
-const stored = localStorage.getItem(STORED) as Theme | null
-export const useTheme = create<{ theme: Theme }>()(() => ({ theme: stored && THEMES.includes(stored) ? stored : "system" }))
+const known = (name: string | null): Theme => THEMES.find((one) => one === name) ?? "system"
+export const useTheme = create<{ theme: Theme }>()(() => ({ theme: known(localStorage.getItem(STORED)) }))
 
 function show({ theme }: { theme: Theme }): void {
   if (theme === "system") delete document.documentElement.dataset.theme
@@ -18,3 +18,6 @@ useTheme.subscribe((now) => {
   show(now)
 })
 show(useTheme.getState())
+window.addEventListener("storage", ({ key, newValue }) => {
+  if (key === STORED) useTheme.setState({ theme: known(newValue) }) // chosen in another tab
+})

@@ -1,7 +1,7 @@
 // The graph on its surface: cards and wires, moved, joined and cut.
 import "./surface.css"
 import {
-  Background, BackgroundVariant, Controls, type Edge, type FinalConnectionState, MiniMap, type Node, type OnConnectStartParams, ReactFlow, type ReactFlowProps, SelectionMode,
+  Background, BackgroundVariant, Controls, type Edge, type FinalConnectionState, type OnConnectStartParams, ReactFlow, type ReactFlowProps, SelectionMode,
   type Viewport, applyEdgeChanges, applyNodeChanges, useStore, useStoreApi,
 } from "@xyflow/react"
 import { useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
@@ -27,6 +27,7 @@ import { Menu, openMenu } from "./Menu"
 import { NoteBox } from "./NoteBox"
 import { OpCard } from "./OpCard"
 import { OutputsCard } from "./OutputsCard"
+import { Overview } from "./Overview"
 import { FAR, FIT, FURTHEST, draw, firstView, onSurface, select, selected, useStage } from "./stage"
 import { Tip } from "./Tip"
 import { Far, useWhole } from "./whole"
@@ -69,6 +70,7 @@ const BEHAVIOUR: ReactFlowProps = {
 
 export function Canvas() {
   const t = useT()
+  const language = useLanguage(({ language }) => language)
   const doc = useDocument(({ doc }) => doc)
   const whole = useWhole(({ whole }) => whole)
   const catalogue = useCatalogue(({ nodes }) => nodes)
@@ -81,7 +83,6 @@ export function Canvas() {
   const distant = useStore(({ transform }) => transform[2] < FAR) && !whole
   const wasFar = useDeferredValue(distant)
   const far = distant || wasFar // at once where cards become plain; when they are to be read again, many are drawn, a few at a time
-  const language = useLanguage(({ language }) => language)
   const labels = useMemo(
     () => ({ "minimap.ariaLabel": t("minimap"), "controls.zoomIn.ariaLabel": t("zoomIn"), "controls.zoomOut.ariaLabel": t("zoomOut"), "controls.fitView.ariaLabel": t("fitAll") }),
     [t, language],
@@ -90,7 +91,7 @@ export function Canvas() {
     if (!catalogue) return
     draw(doc, catalogue, check)
     setStart((before) => before ?? firstView(element.current!))
-  }, [doc, catalogue, check])
+  }, [doc, catalogue, check, language])
   useLayoutEffect(() => flowStore.setState({ updateNodeInternals: () => {} }), [flowStore]) // nothing is measured: flow.ts says where all is
   useEffect(() => {
     put({ element: element.current })
@@ -110,7 +111,7 @@ export function Canvas() {
         >
           {far && <FarWires />}
           <Background variant={BackgroundVariant.Dots} gap={22} size={1.4} />
-          <MiniMap pannable zoomable nodeColor={colourOfBox} nodeStrokeWidth={0} maskColor="var(--veil)" ariaLabel={t("minimap")} />
+          <Overview />
           <Controls showInteractive={false} />
         </ReactFlow>}
       </Far>
@@ -124,7 +125,6 @@ export function Canvas() {
 
 const NONE: Edge[] = []
 const sourceOf = ({ node, port }: Link): string => `${node}.${port}`
-const colourOfBox = ({ selected, type }: Node): string => (selected ? "var(--accent)" : type === "groupBox" ? "var(--sunken)" : "var(--line)")
 
 function started(_: unknown, { nodeId, handleId, handleType }: OnConnectStartParams): void {
   if (nodeId && handleId) void hold({ node: nodeId === INPUTS ? "input" : nodeId, port: handleId, side: handleType === "source" ? "output" : "input" })

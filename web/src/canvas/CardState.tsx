@@ -38,7 +38,7 @@ function Resting({ id }: { id: string }) {
   const planned = useTyping(({ plan }) => plan?.nodes[id])
   if (state === "failed") return <span className="state failed" title={why}><TriangleAlert size={14} aria-label={why ?? t("state_failed")} /></span>
   if (state === "done" && (active || planned !== "run")) {
-    const text = took === undefined ? null : t("seconds", { n: took < 1 ? took.toFixed(2) : took.toFixed(1) })
+    const text = took === undefined ? null : took < 0.1 ? t("milliseconds", { n: Math.max(1, Math.round(1000 * took)) }) : t("seconds", { n: took < 1 ? took.toFixed(2) : took.toFixed(1) })
     return <span className="state done" title={text ? t("tookNow", { time: text }) : undefined}>{text ?? <Check size={13} aria-label={t("state_done")} />}</span>
   }
   if (state === "cached" && active) return <Sign name="cached" />

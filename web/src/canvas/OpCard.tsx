@@ -36,7 +36,9 @@ export const OpCard = memo(function OpCard({ id, selected }: NodeProps) {
         >
           {collapsed ? <ChevronRight size={14} /> : <ChevronDown size={14} />}
         </button>
-        <span className="card-title" title={spec ? words(spec.help) : node.op}>{title(id, node, spec)}</span>
+        <span className="card-title" title={[title(id, node, spec), spec ? words(spec.help) : ""].filter(Boolean).join("\n\n")}>
+          <b>{typeOf(node, spec)}</b>{ownName(id, node) && <span className="card-name"> · {id}</span>}
+        </span>
         {problem && <TriangleAlert size={14} className="warn" aria-label={problem} />}
         <CardState id={id} />
       </header>
@@ -45,11 +47,15 @@ export const OpCard = memo(function OpCard({ id, selected }: NodeProps) {
   )
 })
 
-function title(id: string, node: NodeDoc, spec: NodeType | undefined): string {
-  const own = node.op.slice(node.op.lastIndexOf(".") + 1)
-  const named = spec ? words(spec.title) : node.op
-  return id === own || id.replace(/_\d+$/, "") === own ? named : `${named} · ${id}`
+const typeOf = (node: NodeDoc, spec: NodeType | undefined): string => (spec ? words(spec.title) : node.op)
+
+/** Whether a person named it: else its name says no more than its type. */
+function ownName(id: string, { op }: NodeDoc): boolean {
+  const own = op.slice(op.lastIndexOf(".") + 1)
+  return id !== own && id.replace(/_\d+$/, "") !== own
 }
+
+const title = (id: string, node: NodeDoc, spec: NodeType | undefined): string => `${typeOf(node, spec)}${ownName(id, node) ? ` · ${id}` : ""}`
 
 interface BodyProps {
   id: string

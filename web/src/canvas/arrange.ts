@@ -1,4 +1,5 @@
 // Cards put in line. Places in, places out; a card is known by its rectangle.
+import type { Size } from "../document/layout"
 import type { Point } from "../document/model"
 import type { Rect } from "./stage"
 
@@ -45,6 +46,29 @@ export function distributed(rects: Rects, axis: "x" | "y"): Record<string, Point
 }
 
 export const moved = (rects: Rects, [dx, dy]: Point): Record<string, Point> => each(rects, ({ x, y }) => [x + dx, y + dy])
+
+const GAP = 24
+const REACH = 60 // steps of GAP: further away nobody would look for it
+
+/** The place nearest to this one where a card of this size lies on none of these. */
+export function freePlace([x, y]: Point, { width, height }: Size, taken: Rect[]): Point {
+  const free = ([left, top]: Point) =>
+    taken.every((one) => left >= one.x + one.width + GAP || left + width + GAP <= one.x || top >= one.y + one.height + GAP || top + height + GAP <= one.y)
+  for (let ring = 0; ring <= REACH; ring++) {
+    const around = ringOf(ring).map(([i, j]): Point => [x + GAP * i, y + GAP * j])
+    const found = around.find(free)
+    if (found) return found
+  }
+  return [x, y]
+}
+
+/** The steps of a square around the middle, those straight away from it first. */
+function ringOf(ring: number): Point[] {
+  if (!ring) return [[0, 0]]
+  const steps: Point[] = []
+  for (let along = 0; along <= ring; along++) for (const side of along ? [-along, along] : [0]) steps.push([ring, side], [side, ring], [side, -ring], [-ring, side])
+  return steps
+}
 
 /** Whether one lies wholly in another: what a group takes along. */
 export const inside = (one: Rect, other: Rect): boolean =>

@@ -2,6 +2,7 @@
 import { useEffect } from "react"
 import { openPalette } from "../palette/store"
 import { type Command, register } from "../keys/commands"
+import type { Point } from "../document/model"
 import { history } from "../document/store"
 import { copyNow, cutNow, pasteNow, spot } from "./clipboard"
 import { alignSelected, arrangeAll, distributeSelected, duplicateSelected, groupSelected, noteAt, nudge, removeSelected, toggleSelected } from "./edits"
@@ -9,6 +10,7 @@ import { openFind } from "./Find"
 import { letGo, useHeld } from "./held"
 import { menuAtFocus } from "./Menu"
 import { editNote } from "./NoteBox"
+import { WIDTH } from "./shape"
 import { fit, focusCard, middle, motion, onSurface, reveal, select, selected, selectedLinks, selectedNodes, selectedPieces, useStage } from "./stage"
 import { cutAt, focusedCard, focusedEnd, giveUp, join, takeUp, walk, wiring } from "./wiring"
 
@@ -19,6 +21,8 @@ const some = (): boolean => here() && selectedPieces().length > 0
 const several = (): boolean => here() && selected().length > 1
 const movable = (): boolean => here() && !wiring() && selected().length > 0
 export const centre = () => onSurface(...middle())
+/** Where a card of usual size begins that lies around this point. */
+const forCard = ([x, y]: Point): Point => [x - WIDTH / 2, y - 60]
 
 /** The card after this one in the order of the graph, or before it; none at the ends, where the keyboard leaves the surface. */
 function neighbour(step: 1 | -1): string | undefined {
@@ -62,7 +66,7 @@ const COMMANDS: Command[] = [
   { id: "edit.group", words: "group", section: "edit", keys: ["Mod+G"], when: here, run: () => groupSelected(centre()) },
   { id: "edit.note", words: "note", section: "edit", keys: ["N"], when: here, run: () => editNote(noteAt(onSurface(...spot()))[0]!) },
 
-  { id: "palette.open", words: "addNode", section: "edit", keys: ["/"], run: () => openPalette({ at: centre(), screen: [middle()[0] - 190, 96], end: useHeld.getState().end ?? undefined }) },
+  { id: "palette.open", words: "addNode", section: "edit", keys: ["/"], run: () => openPalette({ at: forCard(centre()), screen: [middle()[0] - 190, 96], end: useHeld.getState().end ?? undefined }) },
   { id: "canvas.find", words: "findNode", section: "view", keys: ["Mod+F"], inFields: true, run: openFind },
   { id: "canvas.fit", words: "fitAll", section: "view", keys: ["."], run: () => fit() },
   { id: "canvas.fitSelection", words: "fitSelection", section: "view", keys: ["F"], when: () => here() && selected().length > 0, run: () => fit(selected()) },

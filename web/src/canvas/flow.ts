@@ -1,6 +1,7 @@
 // The document as React Flow's nodes and edges. Objects stay the same while what they show does, so that only what changed is drawn anew.
 import { type Edge, type Node, type NodeHandle, Position } from "@xyflow/react"
 import type { Catalogue, Check, TypeShape } from "../api/types"
+import { say } from "../app/i18n"
 import { arranged, type Size } from "../document/layout"
 import { type Doc, INPUTS, type Link, links, type NodeDoc, OUTPUTS, type Point } from "../document/model"
 import { colourOf, isHandle } from "./colours"
@@ -104,7 +105,7 @@ export function inOrder(doc: Doc): string[] {
   return order.length === waiting.size ? order : [...order, ...[...waiting.keys()].filter((name) => !order.includes(name))] // those of a loop last
 }
 
-const KINDS: Record<string, string> = { [INPUTS]: "inputs", [OUTPUTS]: "outputs" }
+const KINDS: Record<string, "inputs" | "outputs"> = { [INPUTS]: "inputs", [OUTPUTS]: "outputs" }
 
 /** before: what was shown of this document until now. A card without a place of its own is where it was arranged first, also after undo of a move. */
 export function flowNodes(doc: Doc, nodes: Catalogue["nodes"], check: Check | null, before: Map<string, Node>): Node[] {
@@ -117,11 +118,12 @@ export function flowNodes(doc: Doc, nodes: Catalogue["nodes"], check: Check | nu
     const old = before.get(id)
     const rest = (old?.data.rest as Point | undefined) ?? (old ? [old.position.x, old.position.y] : arrangement[id])
     const [x, y] = given[id] ?? rest!
-    const same = old && old.position.x === x && old.position.y === y && old.height === height && sameHandles(old.handles ?? [], handles)
+    const ariaLabel = KINDS[id] ? say(KINDS[id]) : id
+    const same = old && old.ariaLabel === ariaLabel && old.position.x === x && old.position.y === y && old.height === height && sameHandles(old.handles ?? [], handles)
     if (same) return old
     return {
       ...(old ?? {}), id, type: KINDS[id] ?? "op", position: { x, y }, width, height, measured: { width, height }, handles, data: { rest: rest ?? [x, y] },
-      deletable: !(id in KINDS), ariaLabel: id in KINDS ? KINDS[id] : id, dragHandle: ".card-head, .card.far",
+      deletable: !(id in KINDS), ariaLabel, dragHandle: ".card-head, .card.far",
     } as Node
   })
   for (const [name, { at, size }] of Object.entries(doc.layout?.groups ?? {})) made.unshift(box(`group:${name}`, "group", at, size, before))

@@ -71,6 +71,13 @@ export function select(ids: Iterable<string>, links: Iterable<string> = []): voi
   useStage.setState({ nodes: withSelection(nodes, wanted), edges: withSelection(edges, wires) })
 }
 
+/** Once this card is drawn. */
+export function whenDrawn(id: string, then: () => void): void {
+  const here = ({ nodes }: Stage) => nodes.some((node) => node.id === id)
+  if (here(get())) return then()
+  const stop = useStage.subscribe((now) => here(now) && (stop(), then()))
+}
+
 export const selected = (): string[] => get().nodes.flatMap(({ id, selected }) => (selected ? [id] : []))
 export const selectedLinks = (): Link[] => get().edges.flatMap(({ selected, data }) => (selected ? [data?.link as Link] : []))
 

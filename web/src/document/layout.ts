@@ -20,12 +20,27 @@ export function arranged(doc: Doc, sizes: Record<string, Size>): Record<string, 
     const from = node === "input" ? INPUTS : node
     if (from in sizes && to in sizes) graph.setEdge(from, to, { weight: from === INPUTS ? 1 : 3 }, id) // settings may take the longer way
   }
+  standApart(graph, Object.keys(sizes))
   arrange(graph)
   const at = (name: string): Point => {
     const { x, y } = graph.node(name)
     return [Math.round(x - sizes[name]!.width / 2), Math.round(y - sizes[name]!.height / 2)]
   }
   return Object.fromEntries(Object.keys(sizes).map((name) => [name, at(name)]))
+}
+
+const ROOM = 6 // gaps between the graph's own cards while there are no others: enough for one
+
+/** The inputs stand before all and the outputs after, also while no wire says so. */
+function standApart(graph: graphlib.Graph, names: string[]): void {
+  const lone = (name: string) => graph.hasNode(name) && !graph.nodeEdges(name)?.length
+  const [first, last] = [lone(INPUTS), lone(OUTPUTS)]
+  const others = names.filter((name) => name !== INPUTS && name !== OUTPUTS)
+  for (const name of others) {
+    if (first && !graph.inEdges(name)?.length) graph.setEdge(INPUTS, name, { weight: 0 }, "before")
+    if (last && !graph.outEdges(name)?.length) graph.setEdge(name, OUTPUTS, { weight: 0 }, "after")
+  }
+  if (first && last && !others.length) graph.setEdge(INPUTS, OUTPUTS, { minlen: ROOM }, "apart")
 }
 
 const ACROSS = 64

@@ -67,7 +67,7 @@ export function called(press: Press, typing: boolean): Command | undefined {
 const MAC = /Mac|iP(hone|ad)/.test(navigator.platform)
 const SIGNS: Record<string, string> = {
   Mod: MAC ? "⌘" : "Ctrl", Alt: MAC ? "⌥" : "Alt", Shift: MAC ? "⇧" : "Shift", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Enter: "↵",
-  Escape: "Esc", Delete: "Del", " ": "Space",
+  Escape: "Esc", Delete: "Del", " ": "Space", ContextMenu: "Menu",
 }
 
 /** Keys as they are printed: `Ctrl D`, one part each. */

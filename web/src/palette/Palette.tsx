@@ -113,7 +113,7 @@ function Line({ entry, index, chosen, point, take }: LineProps) {
     <li id={`palette-${index}`} role="option" aria-selected={chosen} data-op={entry.id} onPointerMove={() => !chosen && point(index)} onClick={() => take(entry)}>
       <b>{Icon && <Icon size={13} />}{words(entry.title)}</b>
       <Dots inputs={entry.inputs} outputs={entry.outputs} />
-      <span>{sentence(words(entry.help))}</span>
+      <span title={words(entry.help)}>{sentence(words(entry.help))}</span>
     </li>
   )
 }

@@ -3,6 +3,7 @@ import { CircleAlert, CircleHelp, TriangleAlert, Wrench } from "lucide-react"
 import { useMemo } from "react"
 import type { Problem, RunError } from "../api/types"
 import { useT, words } from "../app/i18n"
+import { Marked } from "../app/Marked"
 import { edit } from "../document/store"
 import { useRuns } from "../run/store"
 import { mended } from "../typing/repairs"
@@ -55,8 +56,8 @@ function Item({ problem }: { problem: Problem }) {
         <Icon size={14} aria-label={t(problem.level)} />
         <span>
           <b>{where}</b>
-          {problem.message}
-          {problem.fix && <em>{problem.fix}</em>}
+          <Marked text={problem.message} />
+          {problem.fix && <em><Marked text={problem.fix} /></em>}
         </span>
       </button>
       {problem.repairs && (

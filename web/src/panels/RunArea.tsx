@@ -4,7 +4,8 @@ import { ArrowRightToLine, ChevronDown, ListOrdered, Play, Square } from "lucide
 import { useEffect } from "react"
 import { useT } from "../app/i18n"
 import { Item, Line, Menu } from "../app/Menu"
-import { perform, printed, register } from "../keys/commands"
+import { perform, register } from "../keys/commands"
+import { Combination } from "../keys/Keys"
 import { interrupt, submit } from "../run/actions"
 import { isActive } from "../run/frames"
 import { useRuns } from "../run/store"
@@ -25,7 +26,10 @@ export function RunArea() {
       ]),
     [],
   )
-  useEffect(() => useRuns.subscribe((now, before) => void (now.refused !== before.refused && now.refused.length && showPanel("problems"))), [])
+  useEffect(() => useRuns.subscribe((now, before) => {
+    const failed = now.current?.state === "failed" && before.current?.id === now.current.id && before.current.state !== "failed"
+    if (failed || (now.refused !== before.refused && now.refused.length)) showPanel("problems") // the keyboard stays where it is
+  }), [])
   return (
     <div className="run-area">
       <Forecast />
@@ -33,10 +37,10 @@ export function RunArea() {
       <div className="split">
         <button type="button" className="button primary" onClick={() => void submit()}><Play size={14} />{t("run")}<Count /></button>
         <Menu button={<button type="button" className="button primary" aria-label={t("runMore")} title={t("runMore")}><ChevronDown size={14} /></button>}>
-          <Item icon={<ArrowRightToLine size={14} />} aside={printed("Mod+Shift+Enter").join(" ")} run={() => perform("run.toSelected")}>{t("runToSelected")}</Item>
-          <Item icon={<Square size={14} />} aside={printed("Mod+Alt+Enter").join(" ")} run={() => perform("run.interrupt")}>{t("interrupt")}</Item>
+          <Item icon={<ArrowRightToLine size={14} />} aside={<Combination written="Mod+Shift+Enter" />} run={() => perform("run.toSelected")}>{t("runToSelected")}</Item>
+          <Item icon={<Square size={14} />} aside={<Combination written="Mod+Alt+Enter" />} run={() => perform("run.interrupt")}>{t("interrupt")}</Item>
           <Line />
-          <Item icon={<ListOrdered size={14} />} aside={printed("Alt+1").join(" ")} run={() => showPanel("queue")}>{t("panel_queue")}</Item>
+          <Item icon={<ListOrdered size={14} />} aside={<Combination written="Alt+1" />} run={() => showPanel("queue")}>{t("panel_queue")}</Item>
         </Menu>
       </div>
     </div>

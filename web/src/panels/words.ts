@@ -95,7 +95,7 @@ export const zh: typeof en = {
   state_failed: "失败",
   state_interrupted: "被中断",
   state_cancelled: "已取消",
-  ranCached: "运行 {ran} 个，缓存 {cached} 个",
+  ranCached: "运行 {ran}，缓存 {cached}",
   restoreGraph: "恢复生成它的流程图和输入",
   noRuns: "还没有运行记录。",
   noOutputs: "还没有输出。",

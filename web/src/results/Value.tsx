@@ -87,7 +87,7 @@ function Table({ value: { rows = [], columns = [], values = [], shape = [] }, na
   const several = table[0]!.length > 1
   return (
     <table className="bars">
-      {several && <thead><tr><td />{table[0]!.map((_, i) => <th key={i} scope="col">{heads[i] ?? `#${i + 1}`}</th>)}</tr></thead>}
+      {several && <thead><tr><td />{table[0]!.map((_, i) => <th key={i} scope="col" title={heads[i]}>{heads[i] ?? `#${i + 1}`}</th>)}</tr></thead>}
       <tbody>
         {table.map((row, i) => (
           <tr key={i}>
