@@ -6,6 +6,18 @@ from flowmm.catalog import node
 from flowmm.sockets import T
 
 
+@node(version=1, title={"en": "Reroute", "zh": "转接"}, tags=("logic",), hands_on=True)
+def reroute(value: T) -> T:
+    """A bend in a wire. It costs nothing: graphs are run without it."""
+    return value
+
+
+@node(version=1, title={"en": "Constant", "zh": "常量"}, tags=("logic",), hands_on=True)
+def constant(value: T) -> T:
+    """A value that several nodes read: a number, a text, yes or no. It costs nothing: graphs are run as if it were written at each of them."""
+    return value
+
+
 @node(version=1, title={"en": "Switch", "zh": "条件选择"}, tags=("logic",), lazy=("then", "otherwise"))
 def switch(condition: bool, then: T, otherwise: T) -> T:
     """One of two values; whatever makes the other one does not run.

@@ -85,6 +85,7 @@ class NodeSpec:
     makes_handles: bool = False
     late: bool = False
     generic: bool = False  # some port has a type variable
+    hands_on: bool = False  # only hands on its one input, as a reroute does: graphs are run without it
 
     def __post_init__(self) -> None:
         """Worked out once: graphs of 100,000 nodes ask for each of these 100,000 times."""
@@ -147,16 +148,18 @@ def node(
     pure: bool = True,
     lane: str = "",
     lazy: tuple[str, ...] = (),
+    hands_on: bool = False,
 ) -> Callable[[Callable], Node]:
     """Declare a function a node type.
 
     version: raise it when results change. pure=False: for clocks, listings and the like; it runs in every run
     and is keyed by what it returned. lane: "inline" (cheap, the default), "cpu", "files" or "device" (the default
     where an input is a handle). lazy: inputs of which the node returns one, so that only that branch runs.
+    hands_on: it returns its one input and nothing else, so that graphs are run without it.
     """
     if lane and lane not in LANES:
         raise ValueError(f"lane is one of {', '.join(LANES)}, not {lane!r}")
-    options = dict(version=version, title=title, help=help, tags=tags, pure=pure, lane=lane, lazy=lazy)
+    options = dict(version=version, title=title, help=help, tags=tags, pure=pure, lane=lane, lazy=lazy, hands_on=hands_on)
 
     def declare(function: Callable) -> Node:
         from .packs import declare as register
@@ -191,8 +194,10 @@ def _read_spec(function: Callable, op: str, options: dict, describe: Callable | 
         help=options["help"] or help_text, tags=tuple(options["tags"]), inputs=inputs, outputs=outputs,
         function=function, context=context, pure=options["pure"],
         lane=options["lane"] or ("device" if takes_handle else "inline"), several=several,
-        describe=describe, spaces=spaces, reference=reference, module=function.__module__,
+        describe=describe, spaces=spaces, reference=reference, module=function.__module__, hands_on=options["hands_on"],
     )  # fmt: skip
+    if spec.hands_on and (len(inputs), len(outputs)) != (1, 1):
+        raise TypeError(f"{where}: a node that hands on its input has one input and one output")
     if spec.makes_handles and not options["lane"]:
         spec.lane = "inline"
     return spec

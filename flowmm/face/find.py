@@ -6,7 +6,10 @@ import os
 from difflib import get_close_matches
 from pathlib import Path
 
+from ..graph.coerce import Folder
+from ..graph.document import is_graph_name
 from ..graph.document import load as load_document
+from ..graph.pieces import Found
 from ..graph.problems import Problem, Unreadable
 from ..home import home
 from .graph import Graph
@@ -52,6 +55,19 @@ def load(name: str | os.PathLike) -> Graph:
         return _from_png(path)
     document, original = load_document(path)
     return Graph(document, path=path, original=original, roots=(shipped(),))
+
+
+def piece(name: str, folder: Folder | None) -> Found:
+    """The graph that `graph:NAME` means in a graph of this folder: one beside it, then the user's own, then a shipped one. Raises Unreadable."""
+    known = names()
+    path = known.get(name)
+    if is_graph_name(name) and folder is not None and (beside := folder.base / f"{name}.json").is_file():
+        path = beside
+    if path is None:
+        close = get_close_matches(name[:200], known, 1)
+        raise Unreadable([Problem("no-graph", "there is no graph of this name", fix=f"Did you mean `{close[0]}`?" if close else "`flowmm graphs` lists them.")])
+    document, _ = load_document(path)
+    return Found(document, Folder(path.resolve().parent, (shipped(),)), str(path.resolve()))
 
 
 def _from_png(path: Path) -> Graph:

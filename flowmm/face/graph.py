@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from ..collector import without_gc
 from ..graph.check import UNSET, Checked, Untrusted, check, input_value
 from ..graph.coerce import Folder
 from ..graph.document import Document, InputDoc, NodeDoc, OutputDoc, is_name, save, words
+from ..graph.lower import Lowered, lower
+from ..graph.pieces import PREFIX
 from ..graph.problems import GraphError, Problem, listed
 from ..graph.signature import Parameter, check_inputs, missing, parameters
 from ..graph.wiring import Link, Wiring, wire
@@ -51,6 +54,7 @@ class Graph:
         self.pixels = 0  # of the pictures that its literals name, in memory as long as it is
         self._own = document is None
         self._original = original
+        self._lowered: Lowered | None = None
         self._wiring: Wiring | None = None
         self._parameters: dict[str, Parameter] | None = None
         self._input_problems: list[Problem] = []
@@ -72,9 +76,19 @@ class Graph:
         return words(self.document.about)
 
     @property
+    def lowered(self) -> Lowered:
+        """The graph as plain nodes: graphs used as nodes opened up, what is muted or bypassed left out."""
+        if self._lowered is None:
+            from .find import piece
+
+            identity = str(self.path.resolve()) if self.path else f"graph {id(self)}"
+            self._lowered = lower(self.document, piece, self.folder, identity)
+        return self._lowered
+
+    @property
     def wiring(self) -> Wiring:
         if self._wiring is None:
-            self._wiring = wire(self.document)
+            self._wiring = wire(self.lowered)
         return self._wiring
 
     @property
@@ -108,8 +122,14 @@ class Graph:
 
     # ── running ─────────────────────────────────────────────────────────────────────────────────
 
-    def __call__(self, /, **inputs: Any) -> Result:
-        """Run with inputs by name. Raises GraphError before anything runs, NodeFailed if a node fails."""
+    def __call__(self, /, **inputs: Any) -> Result | Wired | Wires:
+        """Run with inputs by name. Raises GraphError before anything runs, NodeFailed if a node fails.
+
+        Inside `with Graph() as g:` it becomes a node of g instead.
+        """
+        building = BUILDING.get()
+        if building is not None:
+            return building.use(self, **inputs)
         from .progress import in_notebook, watching
 
         if in_notebook():
@@ -208,18 +228,28 @@ class Graph:
 
     def _targets(self, only: list[str] | None) -> dict[str, Link]:
         outputs = self.wiring.outputs
+        missing = self.lowered.missing
+        if any(missing.get(name) == "" for name in (missing if only is None else only)):
+            raise GraphError(self.lowered.problems)
+        for name in only or ():
+            if name in missing:
+                raise GraphError([Problem("muted", f"the output `{name}` cannot do without `{missing[name]}`, which is muted", fix="Turn it on again.")])
         if only is not None:
             found = {name: self._edge(name) if "." in name else outputs.get(name) for name in only}
             for name in found:
                 if "." not in name and name not in self.document.outputs:
                     raise GraphError([Problem("no-such-output", f"the graph has no output `{name}`", fix=f"It has {listed(self.document.outputs)}.")])
             return {name: link for name, link in found.items() if link is not None}
+        if missing and not outputs:
+            named = listed([f"`{name}`" for name in dict.fromkeys(missing.values())])
+            raise GraphError([Problem("muted", f"every output needs what is muted: {named}", fix="Turn some of it on again.")])
         if not self.document.outputs:
             raise GraphError([Problem("no-outputs", "the graph has no outputs, so there is nothing to run for", fix="Add one to `outputs`.")])
         return outputs
 
     def _edge(self, edge: str) -> Link:
-        node, _, output = edge.partition(".")
+        led, _ = self.lowered.lead({"from": edge})
+        node, _, output = (led["from"] if isinstance(led, dict) and "from" in led else edge).partition(".")
         index = self.wiring.index.get(node)
         spec = self.wiring.specs[index] if index is not None else None
         if spec is None or output not in spec.outputs:
@@ -300,6 +330,24 @@ class Graph:
         self._edit(nodes={**self.document.nodes, name: made})
         return _wires(name, spec)
 
+    def use(self, graph: Graph, _name: str = "", /, **inputs: Any) -> Wired | Wires:
+        """Add a graph as a node and return the wires of its outputs. A saved graph is named, any other becomes a definition in this one."""
+        from .find import names
+
+        unknown = [name for name in inputs if name not in graph.document.inputs]
+        if unknown:
+            raise TypeError(f"`{graph.name}` has no input {unknown[0]!r}; its inputs are {', '.join(graph.document.inputs)}")
+        called = graph.path.stem if graph.path else re.sub(r"\W+", "-", graph.name).strip("-").lower() or "graph"
+        if graph.path is None or names().get(called) != graph.path:
+            taken = self.document.graphs
+            called = next(one for n in range(1, len(taken) + 2) if taken.get(one := f"{called}-{n}" if n > 1 else called, graph.document) == graph.document)
+            self._edit(graphs={**taken, called: graph.document})
+        name = self._free_name(_name or re.sub(r"\W", "_", called), fixed=bool(_name))
+        made = NodeDoc(op=f"{PREFIX}{called}", **{"in": {port: written(value) for port, value in inputs.items()}})
+        self._edit(nodes={**self.document.nodes, name: made})
+        wires = {output: Wired(name, output) for output in graph.document.outputs}
+        return next(iter(wires.values())) if len(wires) == 1 else Wires(wires)
+
     def output(self, /, **outputs: Wired) -> None:
         """Name outputs of the graph: g.output(image=pixels)."""
         made = {name: OutputDoc(**{"from": f"{wired.node}.{wired.output}"}) for name, wired in outputs.items()}
@@ -316,7 +364,7 @@ class Graph:
 
     def _edit(self, **changes: Any) -> None:
         self.document = self.document.model_copy(update=changes)
-        self._wiring, self._parameters, self._programs = None, None, {}
+        self._lowered, self._wiring, self._parameters, self._programs = None, None, None, {}
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{p.name}: {p.type}" for p in self.inputs.values())

@@ -11,7 +11,8 @@ from ..sockets import NotAccepted
 from ..sockets.types import ListOf, Type, Var, instantiate, of_literal
 from ..sockets.unify import Bindings, Conflict
 from .coerce import Folder, coerce
-from .problems import Problem, brief
+from .pieces import holders
+from .problems import Problem, a, brief
 from .wiring import SCALARS, Const, Input, Link, Many, Wire, Wiring
 
 SPACES = {"V": "vocabulary", "E": "encoder space", "C": "conditioning", "S": "latent space", "X": "extra channels",
@@ -50,7 +51,7 @@ class Checked:
 
     def errors(self, nodes: Iterable[int] | None = None) -> list[Problem]:
         """The errors, of some nodes only if asked; those of the document itself always count."""
-        names = None if nodes is None else {self.wiring.names[i] for i in nodes}
+        names = None if nodes is None else {name for i in nodes for name in holders(self.wiring.names[i])}
         return [p for p in self.problems if p.level == "error" and (names is None or not p.node or p.node in names)]
 
     def output_type(self, link: Link) -> Type | None:
@@ -74,7 +75,6 @@ def check(wiring: Wiring, folder: Folder | None = None, given: Mapping[str, Any]
     given = given or {}
     fits: dict[tuple[int, int], Conflict | None] = {}
     told: dict[tuple, Mapping[str, Type]] = {}
-    said = {(problem.node, problem.port) for problem in wiring.problems}
     checked.consts = [{} for _ in wiring.names]
     for i in wiring.order:
         spec = wiring.specs[i]
@@ -93,7 +93,7 @@ def check(wiring: Wiring, folder: Folder | None = None, given: Mapping[str, Any]
         for port in spec.inputs.values():
             wire = wires.get(port.name)
             if wire is None:
-                if port.required and (wiring.names[i], port.name) not in said:
+                if port.required and (wiring.names[i], port.name) not in wiring.said:
                     kind = checked.input_type(i, port.name)
                     checked.problems.append(Problem("missing-input", f"nothing is wired to `{port.name}`", wiring.names[i], port.name,
                                                     expected=str(kind), fix=f"Wire {a(kind)} to it."))  # fmt: skip
@@ -115,15 +115,17 @@ def check(wiring: Wiring, folder: Folder | None = None, given: Mapping[str, Any]
     return checked
 
 
-def a(type_: Type) -> str:
-    """With its article: a Text, an Image."""
-    return f"{'an' if str(type_)[:1] in 'AEIOaeio' else 'a'} {type_}"
+def _home(const: Const, folder: Folder | None) -> Folder | None:
+    """Where a literal's paths lead. The pictures of all files are counted together."""
+    if const.folder is None or folder is None:
+        return const.folder or folder
+    return Folder(const.folder.base, const.folder.roots, folder.opened)
 
 
 def _check_wire(checked: Checked, i: int, port: Port, wire: Wire, folder: Folder | None, given: Mapping[str, Any]) -> None:
     if type(wire) is Const:
         try:
-            checked.consts[i][port.name] = coerce(wire.value, port, folder)
+            checked.consts[i][port.name] = coerce(wire.value, port, _home(wire, folder))
         except NotAccepted as error:
             checked.problems.append(Problem("bad-literal", str(error), checked.wiring.names[i], port.name, got=brief(wire.value),
                                             expected=str(port.type), fix="Change the value."))  # fmt: skip
@@ -161,7 +163,7 @@ def _check_list(checked: Checked, i: int, port: Port, wire: Many, target: Type, 
             _check_list(checked, i, port, leaf, item.type, folder)
         elif type(leaf) is Const:
             try:
-                leaf.value = coerce(leaf.value, item, folder)
+                leaf.value = coerce(leaf.value, item, _home(leaf, folder))
             except NotAccepted as error:
                 checked.problems.append(Problem("bad-literal", str(error), name, port.name, brief(leaf.value), str(item.type), "Change the value."))
         elif type(leaf) is Link:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,16 @@ LEAST_PIXELS = 2**14  # that any picture counts for: a tiny one takes its time a
 class Folder:
     """Where relative paths of a graph file resolve: in base, else where there is such a file in one of the roots. Nothing outside these is reached.
 
-    pixels: of the pictures that were opened here.
+    opened: the pixels of the pictures that were opened here, counted together with the folders of graphs that are used as nodes.
     """
 
     base: Path
     roots: tuple[Path, ...] = ()
-    pixels: int = 0
+    opened: list[int] = field(default_factory=lambda: [0])
+
+    @property
+    def pixels(self) -> int:
+        return self.opened[0]
 
     def resolve(self, text: str) -> Path:
         if "\x00" in text:
@@ -44,10 +48,10 @@ class Folder:
     def picture(self, text: str) -> Any:
         """The PIL picture at a path. Raises NotAccepted, also once all that were opened here have too many pixels together."""
         path = self.resolve(text)
-        if self.pixels >= MOST_PIXELS:
+        if self.opened[0] >= MOST_PIXELS:
             raise NotAccepted(f"the pictures of one graph may have {MOST_PIXELS:,} pixels together; image.folder and image.load open more, one by one")
         opened = open_picture(path)
-        self.pixels += max(opened.width * opened.height, LEAST_PIXELS)
+        self.opened[0] += max(opened.width * opened.height, LEAST_PIXELS)
         return opened
 
     def _find(self, text: str) -> Path | None:

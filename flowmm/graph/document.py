@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +26,7 @@ FORMAT = 1
 DEEPEST = 64
 LONGEST_STRING = 2**20
 LONGEST_NAME = 1_000
+DEEPEST_GRAPHS = 16  # definitions within definitions
 MOST_TAGS, MOST_LANGUAGES = 1_000, 200
 MOST_REASONS, AT_ONCE = 100, 64  # why a document is not of the format: told of it, and items between two looks whether there are enough
 LARGEST_FILE = 2**28
@@ -54,13 +55,17 @@ Words = Annotated[str | dict[str, str], BeforeValidator(_few)]
 
 
 class NodeDoc(BaseModel):
-    """One node: its type, the version it was made with, and where each input comes from."""
+    """One node: its type, the version it was made with, and where each input comes from. An op `graph:NAME` is a graph used as a node.
+
+    mode: "mute" leaves it out with all that cannot do without it; "bypass" hands on what it is given, as the outputs of the same type.
+    """
 
     model_config = ConfigDict(extra="allow", populate_by_name=True, frozen=True)
 
     op: str
     version: Annotated[int, Field(ge=1, strict=True)] = 1
     inputs: Inputs = Field(default_factory=dict, alias="in")
+    mode: Literal["", "mute", "bypass"] = ""
 
 
 class InputDoc(BaseModel):
@@ -83,8 +88,8 @@ class OutputDoc(BaseModel):
 
 
 class Document(BaseModel):
-    """A saved graph. tags: what it is found by, the first of a shipped one being understanding, generation or both.
-    `layout` is for the editor and never part of identity."""
+    """A saved graph. tags: what it is found by, the first of a shipped one being understanding, generation or both. graphs: definitions
+    that its nodes use as `graph:NAME`. `layout` is for the editor and never part of identity."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -95,6 +100,7 @@ class Document(BaseModel):
     inputs: dict[str, InputDoc] = Field(default_factory=dict)
     nodes: dict[str, NodeDoc] = Field(default_factory=dict)
     outputs: dict[str, OutputDoc] = Field(default_factory=dict)
+    graphs: dict[str, Document] = Field(default_factory=dict)
     layout: dict[str, Any] = Field(default_factory=dict)
     requires: dict[str, Any] = Field(default_factory=dict)
 
@@ -123,7 +129,7 @@ def of(raw: Any, name: str = "the graph") -> Document:
         if type(raw["flowmm"]) is not int or raw["flowmm"] != FORMAT:
             raise _unreadable("format", f"{name} is of format {raw['flowmm']!r}; this flowmm reads format {FORMAT}", "Update flowmm to open it.")
         document = _validated(raw, name)
-        problems = [*_names(document), *_bounds(document)]
+        problems = [problem for one in _all(document) for problem in (*_names(one), *_bounds(one))]
     if problems:
         raise Unreadable(problems)
     return document
@@ -132,9 +138,14 @@ def of(raw: Any, name: str = "the graph") -> Document:
 _PARTS = {part: TypeAdapter(dict[str, kind]) for part, kind in (("inputs", InputDoc), ("nodes", NodeDoc), ("outputs", OutputDoc))}
 
 
-def _validated(raw: dict[str, Any], name: str) -> Document:
+def _validated(raw: dict[str, Any], name: str, depth: int = 0) -> Document:
     """Raises Unreadable. In pieces, as pydantic keeps a kilobyte for each of a million reasons before it tells the first."""
     made, problems = dict(raw), []
+    if isinstance(raw.get("graphs"), dict):
+        if depth >= DEEPEST_GRAPHS:
+            fix = "Define them side by side: each may use the others."
+            raise _unreadable("too-deep", f"{name} defines graphs in graphs deeper than {DEEPEST_GRAPHS} levels", fix)
+        made["graphs"] = {inner: _definition(inner, one, name, depth + 1) for inner, one in raw["graphs"].items()}
     for part, adapter in _PARTS.items():
         if not isinstance(raw.get(part), dict):
             continue
@@ -143,14 +154,33 @@ def _validated(raw: dict[str, Any], name: str) -> Document:
             try:
                 made[part] |= adapter.validate_python(piece)
             except ValidationError as error:
-                problems += _from_pydantic(error, name, part)
+                problems += _from_pydantic(error, name, part, top=not depth)
     try:
         document = Document.model_validate(made)
     except ValidationError as error:
-        problems += _from_pydantic(error, name)
+        problems += _from_pydantic(error, name, top=not depth)
     if problems:
         raise Unreadable(problems[:MOST_REASONS])
     return document
+
+
+def _definition(name: str, raw: Any, where: str, depth: int) -> Document:
+    """A graph that another defines. Raises Unreadable."""
+    shown = f"the graph `{shorten(name)}` in {where}"
+    if not isinstance(raw, dict):
+        raise _unreadable("not-a-graph", f"{shown} is a JSON {_json_kind(raw)}, not a graph", "A graph is an object with `nodes`.")
+    if raw.get("flowmm", FORMAT) != FORMAT:
+        raise _unreadable("format", f"{shown} is of format {shorten(repr(raw['flowmm']))}; this flowmm reads format {FORMAT}", "Update flowmm to open it.")
+    return _validated(raw, shown, depth)
+
+
+def _all(document: Document) -> Iterator[Document]:
+    """A document and every graph that it defines."""
+    stack = [document]
+    while stack:
+        one = stack.pop()
+        yield one
+        stack += one.graphs.values()
 
 
 def load(path: str | os.PathLike) -> tuple[Document, bytes]:
@@ -173,7 +203,7 @@ def dump(document: Document) -> str:
     order = [name for name in Document.model_fields if name in raw] + [name for name in raw if name not in Document.model_fields]
     lines = []
     for name in order:
-        if name in ("inputs", "nodes", "outputs") and raw[name]:
+        if name in ("inputs", "nodes", "outputs", "graphs") and raw[name]:
             body = ",\n".join(f"    {_line(key)}: {_line(value)}" for key, value in raw[name].items())
             lines.append(f"  {_line(name)}: {{\n{body}\n  }}")
         else:
@@ -194,6 +224,11 @@ def words(text: Words, language: str = "en") -> str:
     if isinstance(text, str):
         return text
     return text.get(language) or text.get("en") or next(iter(text.values()), "")
+
+
+def is_graph_name(name: str) -> bool:
+    """Names by which a graph is used as a node: letters, digits, - and _, as in names of files."""
+    return len(name) <= LONGEST_NAME and re.fullmatch(r"\w[\w-]*", name) is not None
 
 
 def is_name(name: str) -> bool:
@@ -234,6 +269,10 @@ def parse(text: str | bytes, name: str) -> Any:
 
 def _names(document: Document) -> list[Problem]:
     problems = []
+    for name in document.graphs:
+        if not is_graph_name(name):
+            text = f"the graph name {shorten(repr(name))} is not made of letters, digits, - and _"
+            problems.append(Problem("bad-name", text, fix="Rename it."))
     for kind, names in (("node", document.nodes), ("input", document.inputs), ("output", document.outputs)):
         for name in names:
             if not is_name(name) or len(name) > LONGEST_NAME or (kind == "node" and name == "input"):
@@ -254,7 +293,7 @@ def _bounds(document: Document) -> list[Problem]:
                 problems += (Problem(code, text, name, port, fix=fix) for code, text, fix in measure(value))
         if node.__pydantic_extra__:
             problems += (Problem(code, text, name, fix=fix) for code, text, fix in measure(node.__pydantic_extra__))
-    rest = {key: value for key, value in document.__dict__.items() if key not in ("nodes", "outputs", "inputs")}
+    rest = {key: value for key, value in document.__dict__.items() if key not in ("nodes", "outputs", "inputs", "graphs")}
     rest["inputs"] = [item.model_dump() for item in document.inputs.values()]
     rest["extra"] = document.__pydantic_extra__
     problems += (Problem(code, text, fix=fix) for code, text, fix in measure(rest))
@@ -287,15 +326,17 @@ def measure(value: Any, most: float = math.inf) -> list[tuple[str, str, str]]:
     return found
 
 
-def _from_pydantic(error: ValidationError, name: str, *within: str) -> list[Problem]:
+def _from_pydantic(error: ValidationError, name: str, *within: str, top: bool = True) -> list[Problem]:
+    """top: whether it is the file's own graph, whose nodes a person knows by name alone."""
     problems = []
     for detail in error.errors(include_url=False, include_context=False)[:MOST_REASONS]:
         path = [*within, *map(str, detail["loc"])]
-        node = path[1] if path and path[0] == "nodes" and len(path) > 1 else ""
+        node = path[1] if top and path and path[0] == "nodes" and len(path) > 1 else ""
         where = " → ".join(path[2:] if node else path)
         text = detail["msg"][0].lower() + detail["msg"][1:]
         got = shorten(repr(detail.get("input")))
-        problems.append(Problem("bad-shape", f"{where}: {text}, got {got}" if where else f"{name}: {text}", node, got=got, fix="See the format's schema."))
+        said = f"{where}: {text}, got {got}" if where else text
+        problems.append(Problem("bad-shape", said if where and top else f"{name}: {said}", node, got=got, fix="See the format's schema."))
     return problems
 
 

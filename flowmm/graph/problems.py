@@ -77,6 +77,11 @@ def closest(name: str, names: Iterable[str]) -> str:
     return found[0] if found else ""
 
 
+def a(thing: Any) -> str:
+    """With its article: a Text, an Image."""
+    return f"{'an' if str(thing)[:1] in 'AEIOaeio' else 'a'} {thing}"
+
+
 def sentence(error: Exception) -> str:
     """An exception as one line for people."""
     text = " ".join(str(error).split())

@@ -11,7 +11,9 @@ from typing import Any
 
 from ..catalog import NodeSpec, Port, UnknownOp, find
 from ..sockets.types import ListOf
+from .coerce import Folder
 from .document import Document, NodeDoc
+from .lower import Lowered, Placed
 from .problems import Problem, closest, listed
 
 _NOBODY: list[int] = []
@@ -20,12 +22,13 @@ MOST_GUESSED = 20  # mistakes of one graph for which it is guessed what was mean
 
 
 class Const:
-    """A literal in the file."""
+    """A literal in the file. folder: where its paths lead, if it comes out of another file than the graph's."""
 
-    __slots__ = ("value",)
+    __slots__ = ("folder", "value")
 
-    def __init__(self, value: Any):
+    def __init__(self, value: Any, folder: Folder | None = None):
         self.value = value
+        self.folder = folder
 
 
 class Input:
@@ -62,7 +65,8 @@ Wire = Const | Input | Link | Many
 @dataclass(slots=True)
 class Wiring:
     """names, specs, wires: by node index, in the document's order; a spec is None where the op is unknown.
-    order: indices, producers first; nodes on a cycle are missing. followers: who reads a node, once a wire. unknown: why an op could not be found, by index."""
+    order: indices, producers first; nodes on a cycle are missing. followers: who reads a node, once a wire. unknown: why an op could not be found, by index.
+    said: (node, port) of which it was told already what is wrong."""
 
     document: Document
     names: list[str] = field(default_factory=list)
@@ -74,6 +78,7 @@ class Wiring:
     followers: list[list[int]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unknown: dict[int, str] = field(default_factory=dict)
+    said: set[tuple[str, str]] = field(default_factory=set)
 
     def links(self, index: int) -> list[tuple[str, Link]]:
         """Every link into a node, through lists too."""
@@ -122,9 +127,10 @@ def leaf_ports(wire: Wire, port: Port) -> list[tuple[Wire, Port]]:
     return leaves
 
 
-def wire(document: Document) -> Wiring:
-    """Resolve every name of a document. Never raises: what is wrong is in `problems` and `unknown`."""
-    wiring = Wiring(document)
+def wire(lowered: Lowered) -> Wiring:
+    """Resolve every name of a document of plain nodes. Never raises: what is wrong is in `problems` and `unknown`."""
+    document = lowered.document
+    wiring = Wiring(document, problems=list(lowered.problems), said=set(lowered.excused))
     wiring.names = list(document.nodes)
     wiring.index = {name: i for i, name in enumerate(wiring.names)}
     found: dict[str, NodeSpec | str] = {}
@@ -147,6 +153,7 @@ def wire(document: Document) -> Wiring:
         elif link is not None:
             wiring.problems.append(Problem("output-is-input", f"the output `{name}` is an input of the graph", fix="Wire a node's output to it."))
     _sort(wiring)
+    wiring.said.update((problem.node, problem.port) for problem in wiring.problems)
     return wiring
 
 
@@ -179,6 +186,9 @@ def _value(wiring: Wiring, node: str, port: str, value: Any) -> Wire | None:
             return None if None in items else Many(items)
     elif kind in SCALARS:
         return Const(value)
+    elif kind is Placed:
+        made = _value(wiring, node, port, value.value)
+        return Const(made.value, value.folder) if type(made) is Const else made
     shown = repr(value)[:60]
     fix = 'Write a scalar, {"from": "node.port"}, {"list": [...]} or {"value": ...}.'
     wiring.problems.append(Problem("bad-value", f"{shown} is no value", node, port, got=shown, fix=fix))

@@ -1,0 +1,372 @@
+"""Lowering: what keeps a graph readable becomes plain nodes, so that the checker, the planner and every face know nothing else.
+
+A graph used as a node is opened up: its nodes are called `outer/inner`. A node that is bypassed, and one that only hands on its input (a
+reroute, a constant), is left out, whatever read it reads what it would have handed on. A muted node is left out with all that cannot do
+without it. Keys know no names, so a graph has the same keys however it is cut into pieces.
+
+Nothing here recurses: graphs may be nested as deep as memory allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..catalog import find
+from ..sockets.types import Type
+from .coerce import Folder
+from .document import DEEPEST, Document, NodeDoc, OutputDoc
+from .pieces import PREFIX, Finder, Piece, same, spec_of
+from .problems import Problem, Unreadable, a, closest, listed, shorten
+
+MOST_NODES = 250_000  # of a graph that was opened up: a short text can name a graph that names ten graphs ten times, and so on
+SHOWN = 8  # graphs that a sentence names of a ring
+
+
+class Placed:
+    """A literal that comes out of another file: its paths resolve against that file's folder."""
+
+    __slots__ = ("folder", "value")
+
+    def __init__(self, value: Any, folder: Folder | None):
+        self.value = value
+        self.folder = folder
+
+
+class Nothing:
+    """What a reader gets of something that is not there. problem: why, where it is still to be told. muted: the node that is muted, "" for one that is broken."""
+
+    __slots__ = ("muted", "problem")
+
+    def __init__(self, problem: Problem | None = None, muted: str | None = None):
+        self.problem, self.muted = problem, muted
+
+
+@dataclass(slots=True)
+class Lowered:
+    """document: of plain nodes alone. uses: the graphs that are nodes in it, by identity, first come first.
+
+    stand_ins: by node that is no more, what each of its outputs stands for. off: by node that is left out, the muted one because of which;
+    "" where something is broken. missing: outputs of the graph that are left out with them. excused: (node, port) of which it was told
+    already why nothing is wired there.
+    """
+
+    document: Document
+    problems: list[Problem] = field(default_factory=list)
+    uses: dict[str, Piece] = field(default_factory=dict)
+    stand_ins: dict[str, dict[str, Any]] = field(default_factory=dict)
+    off: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    excused: set[tuple[str, str]] = field(default_factory=set)
+
+    def lead(self, value: Any) -> tuple[Any, list[str]]:
+        """What a wire leads to at last, and the nodes it leads through. A wire to a node that never was stays, to be told with all other wires."""
+        through: dict[str, None] = {}
+        while type(value) is dict and type(value.get("from")) is str:
+            source, _, output = value["from"].partition(".")
+            if source in self.off:
+                value = Nothing(muted=self.off[source])
+            elif source not in self.stand_ins:
+                break
+            elif source in through:
+                ring = " → ".join(list(through)[:SHOWN])
+                value = Nothing(Problem("cycle", f"these nodes wait for each other: {ring}", source, fix="Remove one of the wires."))
+            else:
+                through[source] = None
+                value = self._output(source, output)
+        return value, list(through)
+
+    def _output(self, source: str, output: str) -> Any:
+        stands = self.stand_ins[source]
+        if output in stands:
+            return stands[output]
+        close = closest(output, stands)
+        fix = f"Did you mean `{source}.{close}`?" if close else f"Its outputs are {listed(stands)}."
+        return Nothing(Problem("no-such-output", f"`{source}` has no output `{output}`", got=f"{source}.{output}", fix=fix))
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A piece that is being opened up. bound: what its inputs stand for, in names of the whole; None at the top, whose inputs stay.
+
+    chain: the pieces it lies in and itself, as (identity, the node that holds it).
+    """
+
+    piece: Piece
+    prefix: str
+    bound: dict[str, Any] | None
+    chain: tuple[tuple[str, str], ...]
+    left: Iterator[tuple[str, NodeDoc]]
+
+
+def lower(document: Document, finder: Finder | None = None, folder: Folder | None = None, identity: str = "") -> Lowered:
+    """A document of plain nodes that computes the same, and what is wrong with what was opened up. Never raises.
+
+    finder: gives the saved graph of a name, as a graph in this folder knows it; raises Unreadable. identity: what tells this document from
+    other saved graphs, so that a ring through itself is seen.
+    """
+    if not any(node.op.startswith(PREFIX) or node.mode or _hands_on(node.op) for node in document.nodes.values()):
+        return Lowered(document)
+    return _Opening(document, finder, folder, identity).whole()
+
+
+class _Opening:
+    def __init__(self, document: Document, finder: Finder | None, folder: Folder | None, identity: str):
+        self.finder, self.top = finder, folder
+        self.lowered = Lowered(document)
+        self.stand_ins, self.off = self.lowered.stand_ins, self.lowered.off
+        self.nodes: dict[str, NodeDoc] = {}
+        self.kept: dict[str, NodeDoc] = {}  # nodes that are no more, but could be a plain node if need be
+        self.values = 0  # in lists: a short text can name a list of ten lists of ten lists, and so on
+        self.frames = [_Frame(Piece(document, folder, identity, {}), "", None, ((identity, ""),), iter(document.nodes.items()))]
+
+    def whole(self) -> Lowered:
+        document = self.lowered.document
+        while self.frames:
+            frame = self.frames[-1]
+            name, node = next(frame.left, ("", None))
+            if node is None:
+                self.frames.pop()
+            elif len(self.nodes) + len(self.stand_ins) < MOST_NODES:
+                self._node(frame, frame.prefix + name, node)
+            else:
+                self._say(Problem("too-many-nodes", f"opened up, the graph has more than {MOST_NODES:,} nodes", fix="Use fewer pieces, or smaller ones."))
+                self.lowered.missing = dict.fromkeys(document.outputs, "")
+                self.lowered.document = document.model_copy(update={"nodes": {}, "outputs": {}, "graphs": {}})
+                return self.lowered
+        for name in list(self.nodes):
+            self._inputs(name)
+        self._spread()
+        outputs = self._outputs()
+        made = {name: node for name, node in self.nodes.items() if name not in self.off}
+        self.lowered.document = document.model_copy(update={"nodes": made, "outputs": outputs, "graphs": {}})
+        return self.lowered
+
+    # ── opening up ──────────────────────────────────────────────────────────────────────────────
+
+    def _node(self, frame: _Frame, name: str, node: NodeDoc) -> None:
+        inputs = {port: self._in(frame, value) for port, value in node.inputs.items()}
+        if node.mode == "mute":
+            self.off[name] = name
+        elif node.mode == "bypass":
+            self._bypass(frame, name, node, inputs)
+        elif node.op.startswith(PREFIX):
+            self._open(frame, name, node, inputs)
+        elif _hands_on(node.op):
+            spec = find(node.op)
+            (port, output), = zip(spec.inputs, spec.outputs)
+            if port not in inputs:
+                self._say(Problem("missing-input", f"nothing is wired to `{port}`", name, port, fix="Wire a value to it."))
+            self.stand_ins[name] = {output: inputs.get(port, Nothing())}
+            self.kept[name] = node.model_copy(update={"inputs": inputs})
+        else:
+            self.nodes[name] = node.model_copy(update={"inputs": inputs})
+
+    def _in(self, frame: _Frame, value: Any) -> Any:
+        """A value of a graph in names of the whole. Its depth was bounded when the graph was read."""
+        if type(value) is dict and len(value) == 1:
+            (key, inner), = value.items()
+            if key == "from" and type(inner) is str:
+                source, _, output = inner.partition(".")
+                if source == "input":
+                    return value if frame.bound is None else frame.bound.get(output, value)
+                return {"from": frame.prefix + inner}
+            if key == "list" and type(inner) is list:
+                return {"list": [self._in(frame, item) for item in inner]}
+        return value if frame.piece.folder is self.top else Placed(value, frame.piece.folder)
+
+    def _open(self, frame: _Frame, name: str, node: NodeDoc, inputs: dict[str, Any]) -> None:
+        piece = self._find(frame, name, node)
+        if piece is None:
+            return
+        chain = (*frame.chain, (piece.identity, name))
+        if any(identity == piece.identity for identity, _ in frame.chain):
+            self._ring(name, chain)
+            return
+        declared = piece.document.inputs
+        for port in inputs.keys() - declared.keys():
+            close = closest(port, declared)
+            fix = f"Did you mean `{close}`?" if close else f"Its inputs are {listed(declared)}."
+            self._say(Problem("no-such-port", f"`{node.op}` has no input `{port}`", name, port, fix=fix))
+        bound = {}
+        for port, input_ in declared.items():
+            if port in inputs:
+                bound[port] = inputs[port]
+            elif "default" in input_.model_fields_set:
+                bound[port] = Placed({"value": input_.default}, piece.folder)
+            else:
+                self._say(Problem("missing-input", f"nothing is wired to `{port}`", name, port, fix="Wire a value to it."))
+                bound[port] = Nothing()
+        within = _Frame(piece, f"{name}/", bound, chain, iter(piece.document.nodes.items()))
+        self.stand_ins[name] = {output: self._in(within, {"from": one.source}) for output, one in piece.document.outputs.items()}
+        self.frames.append(within)
+
+    def _find(self, frame: _Frame, name: str, node: NodeDoc) -> Piece | None:
+        """The graph that a node stands for. None, and it is said, if there is none."""
+        try:
+            piece = frame.piece.find(node.op, self.finder)
+        except Unreadable as error:
+            for problem in error.problems:
+                self._say(Problem("no-such-graph", f"`{shorten(node.op)}` cannot be used as a node: {problem.message}", name, fix=problem.fix))
+            self.off[name] = ""  # what reads it is not to be blamed as well
+            return None
+        self.lowered.uses.setdefault(piece.identity, piece)
+        return piece
+
+    def _ring(self, name: str, chain: tuple[tuple[str, str], ...]) -> None:
+        first = next(i for i, (identity, _) in enumerate(chain) if identity == chain[-1][0])
+        ring = [node.rpartition("/")[2] for _, node in chain[first + 1 :]]
+        shown = " → ".join([*ring[:SHOWN], *(["…"] if len(ring) > SHOWN else [])])
+        held = f"`{chain[first][1]}`" if first else "the graph"
+        self._say(Problem("recursion", f"{held} holds itself, by way of {shown}", name, fix="Take one of these nodes out."))
+        self.off[name] = ""
+
+    def _bypass(self, frame: _Frame, name: str, node: NodeDoc, inputs: dict[str, Any]) -> None:
+        """Each output stands for the first input of its type that is wired or set."""
+        taken, made = self._types(frame, name, node)
+        self.stand_ins[name] = stands = {}
+        for output, type_ in made.items():
+            port = next((port for port in inputs if any(same(one, type_) for one in taken.get(port, ()))), None)
+            message = f"`{name}` is bypassed, and nothing that it is given is {a(type_)} that it could hand on as `{output}`"
+            stands[output] = inputs[port] if port else Nothing(Problem("cannot-bypass", message, fix="Mute it instead, or wire something else."))
+
+    def _types(self, frame: _Frame, name: str, node: NodeDoc) -> tuple[dict[str, list[Type]], dict[str, Type]]:
+        """Types of the inputs and outputs of a node, also of a graph used as one."""
+        if node.op.startswith(PREFIX):
+            piece = self._find(frame, name, node)
+            if piece is None:
+                return {}, {}
+            made = {output: piece.output_type(output, self.finder) for output in piece.document.outputs}
+            return (
+                {port: list(piece.input_types(port, self.finder)) for port in piece.document.inputs},
+                {output: type_ for output, type_ in made.items() if type_ is not None},
+            )
+        spec = spec_of(node.op)
+        if spec is None:
+            message = f"what `{shorten(node.op)}` would hand on is not known"
+            self._say(Problem("unknown-op", message, name, fix="Install the pack it comes from, or mute it."))
+            self.off[name] = ""
+            return {}, {}
+        return {port.name: [port.type] for port in spec.inputs.values()}, {output.name: output.type for output in spec.outputs.values()}
+
+    # ── what stands for what ────────────────────────────────────────────────────────────────────
+
+    def _inputs(self, name: str) -> None:
+        """Give a node what its inputs stand for."""
+        node, inputs = self.nodes[name], {}
+        for port, value in node.inputs.items():
+            found = self._settle(value, name, port)
+            if type(found) is not Nothing:
+                inputs[port] = found
+            elif found.muted is None:
+                self.lowered.excused.add((name, port))
+            elif self._needs(node, port):
+                self.off.setdefault(name, found.muted)
+        self.nodes[name] = node.model_copy(update={"inputs": inputs})
+
+    def _needs(self, node: NodeDoc, port: str) -> bool:
+        spec = spec_of(node.op)
+        return spec is None or port not in spec.inputs or spec.inputs[port].required
+
+    def _settle(self, value: Any, node: str, port: str, depth: int = 0) -> Any:
+        """A value with every node that is no more replaced by what it stands for. An item of a list that is muted is left out of it."""
+        if type(value) is not dict or len(value) != 1:
+            return value
+        (key, inner), = value.items()
+        if key == "from":
+            found, _ = self.lowered.lead(value)
+            if type(found) is Nothing:
+                if found.problem is not None:
+                    self._say(replace(found.problem, node=found.problem.node or node, port=found.problem.port or port))
+                return found
+            if found is value or type(found) is not dict or "list" not in found:
+                return found
+            inner = found["list"]
+        elif key != "list" or type(inner) is not list:
+            return value
+        self.values += len(inner)
+        if depth >= DEEPEST or self.values > MOST_NODES:
+            what = f"deeper than {DEEPEST} levels" if depth >= DEEPEST else f"with more than {MOST_NODES:,} values"
+            self._say(Problem("too-many-values", f"opened up, it is a list {what}", node, port, fix="Split it."))
+            return Nothing()
+        items = [self._settle(item, node, port, depth + 1) for item in inner]
+        return {"list": [item for item in items if type(item) is not Nothing]}
+
+    def _spread(self) -> None:
+        """Leave out what cannot do without a node that turned out to be left out after it was read."""
+        stack = [name for name in self.off if name in self.nodes]
+        if not stack:
+            return
+        readers: dict[str, list[tuple[str, str]]] = {}
+        for name, node in self.nodes.items():
+            for port, value in node.inputs.items():
+                for source in _sources(value):
+                    readers.setdefault(source, []).append((name, port))
+        while stack:
+            source = stack.pop()
+            for name, port in readers.get(source, ()):
+                node = self.nodes[name]
+                if name in self.off or port not in node.inputs:
+                    continue
+                inputs = dict(node.inputs)
+                inputs[port] = _without(inputs[port], self.off)
+                if inputs[port] is not None or not self._needs(node, port):
+                    self.nodes[name] = node.model_copy(update={"inputs": {key: value for key, value in inputs.items() if value is not None or key != port}})
+                else:
+                    self.off[name] = self.off[source]
+                    stack.append(name)
+
+    def _outputs(self) -> dict[str, OutputDoc]:
+        """The graph's outputs. One that stands for a literal or for an input of the graph keeps the node that would have handed it on."""
+        outputs = {}
+        for name, output in self.lowered.document.outputs.items():
+            value, through = self.lowered.lead({"from": output.source})
+            if type(value) is Nothing:
+                self.lowered.missing[name] = value.muted or ""
+                if value.problem is not None:
+                    self._say(replace(value.problem, port=name))
+                continue
+            source = value["from"] if type(value) is dict and "from" in value else ""
+            if not source or source.startswith("input."):
+                kept = next((node for node in reversed(through) if node in self.kept), None)
+                if kept is None:
+                    what = "an input of the graph" if source else "a value that is written down"
+                    self._say(Problem("output-is-input", f"the output `{name}` is {what}", fix="Wire a node's output to it."))
+                    continue
+                node = self.kept[kept]
+                self.nodes[kept] = node.model_copy(update={"inputs": dict.fromkeys(node.inputs, value)})
+                source = f"{kept}.{next(iter(find(node.op).outputs))}"
+            outputs[name] = output.model_copy(update={"source": source})
+        return outputs
+
+    def _say(self, problem: Problem) -> None:
+        self.lowered.problems.append(problem)
+
+
+def _hands_on(op: str) -> bool:
+    """Whether nodes of this type only hand on their input, as a reroute does."""
+    spec = spec_of(op)
+    return spec is not None and spec.hands_on
+
+
+def _sources(value: Any) -> Iterator[str]:
+    """The nodes that a value is read from."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if type(item) is dict and len(item) == 1:
+            if type(item.get("from")) is str:
+                yield item["from"].partition(".")[0]
+            elif type(item.get("list")) is list:
+                stack += item["list"]
+
+
+def _without(value: Any, gone: Container[str]) -> Any:
+    """A value without the items of lists that come from nodes that are gone; None where it comes from one itself."""
+    if type(value) is dict and len(value) == 1:
+        if type(value.get("from")) is str:
+            return None if value["from"].partition(".")[0] in gone else value
+        if type(value.get("list")) is list:
+            return {"list": [item for item in (_without(one, gone) for one in value["list"]) if item is not None]}
+    return value

@@ -1,0 +1,57 @@
+"""Small nodes with plain arithmetic, that say when they ran."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from flowmm import node
+from flowmm.sockets import Image, Text
+
+RAN: list[str] = []
+
+
+class Both(NamedTuple):
+    sum: int
+    product: int
+
+
+@node(version=1)
+def add(a: int, b: int = 1) -> int:
+    RAN.append(f"add {a} {b}")
+    return a + b
+
+
+@node(version=1)
+def both(a: int, b: int) -> Both:
+    return Both(a + b, a * b)
+
+
+@node(version=1)
+def total(items: list[int]) -> int:
+    return sum(items)
+
+
+@node(version=1)
+def write(number: int, sign: str = "#") -> str:
+    return sign * number
+
+
+@node(version=1)
+def label(text: str, number: int | None = None) -> str:
+    return f"{text}:{number}"
+
+
+@node(version=1)
+def shout(text: Text) -> Text:
+    return Text(tuple(line.upper() for line in text))
+
+
+@node(version=1)
+def invert(image: Image, strength: float = 1.0) -> Image:
+    RAN.append("invert")
+    return Image(255 - image.pixels)
+
+
+@node(version=1)
+def height(image: Image) -> int:
+    return image.height

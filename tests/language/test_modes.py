@@ -1,0 +1,151 @@
+"""Mute, bypass, reroute and constant: the editor's habits mean the same without an editor."""
+
+from __future__ import annotations
+
+import pytest
+from short import doc, graph, problems, wire
+from test_pieces import keys
+
+from flowmm import GraphError
+from flowmm.graph.document import dump, of, read
+
+TWICE = doc({"one": ("add", {"a": wire("input.x")}), "two": ("add", {"a": wire("one.value")})}, {"out": "two.value"}, {"x": ...})
+
+
+# ── mute ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_muted_node_takes_with_it_what_cannot_do_without_it(runtime, ran):
+    made = graph(
+        {"a": ("add", {"a": 1}, "mute"), "b": ("add", {"a": wire("a.value")}), "c": ("add", {"a": wire("b.value")}), "d": ("add", {"a": 7})},
+        {"c": "c.value", "d": "d.value"},
+    )
+    assert problems(made) == []
+    assert dict(made.run(runtime=runtime)) == {"d": 8} and ran == ["add 7 1"]
+    with pytest.raises(GraphError, match="the output `c` cannot do without `a`, which is muted"):
+        made.run(only=["c"], runtime=runtime)
+
+
+def test_an_input_that_may_be_left_open_is_and_a_list_is_shorter(runtime):
+    made = graph(
+        {"a": ("add", {"a": 1}, "mute"), "b": ("add", {"a": 5}), "l": ("label", {"text": "x", "number": wire("a.value")}),
+         "t": ("total", {"items": {"list": [wire("a.value"), wire("b.value"), 10]}})},
+        {"l": "l.value", "t": "t.value"},
+    )  # fmt: skip
+    assert dict(made.run(runtime=runtime)) == {"l": "x:None", "t": 16}
+
+
+def test_what_turns_out_late_to_be_muted_is_left_out_of_lists_too(runtime):
+    made = graph(
+        {"t": ("total", {"items": {"list": [wire("b.value"), 10]}}), "l": ("label", {"text": "x", "number": wire("b.value")}),
+         "b": ("add", {"a": wire("a.value")}), "a": ("add", {"a": 1}, "mute")},
+        {"l": "l.value", "t": "t.value"},
+    )  # fmt: skip
+    assert dict(made.run(runtime=runtime)) == {"l": "x:None", "t": 10}
+
+
+def test_with_everything_muted_there_is_nothing_to_run_for():
+    made = graph({"a": ("add", {"a": 1}, "mute")}, {"out": "a.value"})
+    with pytest.raises(GraphError, match="every output needs what is muted: `a`"):
+        made()
+
+
+def test_a_muted_graph_is_not_even_looked_for(runtime):
+    made = graph({"a": ("graph:nowhere", {}, "mute"), "b": ("add", {"a": 1})}, {"a": "a.out", "b": "b.value"})
+    assert problems(made) == [] and dict(made.run(runtime=runtime)) == {"b": 2}
+
+
+def test_a_muted_node_of_a_graph_mutes_what_reads_that_output(runtime):
+    half = doc({"a": ("add", {"a": 1}, "mute"), "b": ("add", {"a": 2})}, {"a": "a.value", "b": "b.value"})
+    made = graph({"h": ("graph:half", {}), "x": ("add", {"a": wire("h.a")}), "y": ("add", {"a": wire("h.b")})},
+                 {"x": "x.value", "y": "y.value"}, graphs={"half": half})  # fmt: skip
+    assert dict(made.run(runtime=runtime)) == {"y": 4}
+
+
+# ── bypass ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_bypassed_node_hands_on_what_it_is_given_of_the_same_type(runtime):
+    made = graph({"a": ("add", {"a": 5}), "b": ("add", {"b": 3, "a": wire("a.value")}, "bypass"), "c": ("add", {"a": wire("b.value")})}, {"out": "c.value"})
+    assert problems(made) == []
+    assert made.run(runtime=runtime).out == 4, "of two that fit, the one that is given first"
+    made = graph({"a": ("add", {"a": 5}), "b": ("add", {"a": wire("a.value"), "b": 3}, "bypass"), "c": ("add", {"a": wire("b.value")})}, {"out": "c.value"})
+    assert made.run(runtime=runtime).out == 7
+    assert keys(made) == keys(graph({"p": ("add", {"a": 5}), "q": ("add", {"a": wire("p.value")})}, {"out": "q.value"}))
+
+
+def test_several_bypassed_in_a_row_and_one_that_is_an_output(runtime):
+    nodes = {"n0": ("add", {"a": 5})} | {f"n{i + 1}": ("add", {"a": wire(f"n{i}.value")}, "bypass") for i in range(500)}
+    assert graph(nodes, {"out": "n500.value"}).run(runtime=runtime).out == 6
+
+
+def test_a_bypassed_graph_hands_on_by_the_types_inside_it(runtime):
+    inner = doc({"w": ("graph:within", {"t": wire("input.text"), "n": wire("input.count")})}, {"text": "w.out"}, {"count": 1, "text": "a"})
+    within = doc({"l": ("label", {"text": wire("input.t"), "number": wire("input.n")})}, {"out": "l.value"}, {"t": "", "n": 1})
+    made = graph(
+        {"p": ("graph:inner", {"count": 3, "text": "hello"}, "bypass"), "l": ("label", {"text": wire("p.text"), "number": 1})},
+        {"out": "l.value"}, graphs={"inner": inner, "within": within},
+    )  # fmt: skip
+    assert problems(made) == [] and made.run(runtime=runtime).out == "hello:1"
+
+
+def test_what_can_hand_nothing_on_says_so_where_it_is_read(runtime):
+    made = graph(
+        {"n": ("write", {"number": 3}, "bypass"), "h": ("height", {"image": "x.png"}, "bypass"), "l": ("label", {"text": wire("n.value"), "number": wire("h.value")}),
+         "fine": ("add", {"a": 1})},
+        {"out": "l.value", "fine": "fine.value"},
+    )  # fmt: skip
+    assert problems(made) == [("cannot-bypass", "l", "text"), ("cannot-bypass", "l", "number")]
+    assert "nothing that it is given is a str that it could hand on as `value`" in str(made.check().problems[0])
+    assert made.run(only=["fine"], runtime=runtime).fine == 2
+    with pytest.raises(GraphError, match="Mute it instead"):
+        made.run(runtime=runtime)
+
+
+def test_bypassing_a_graph_that_holds_itself_ends():
+    made = graph({"a": ("graph:g", {"x": 1}, "bypass"), "b": ("add", {"a": wire("a.out")})}, {"out": "b.value"},
+                 graphs={"g": doc({"again": ("graph:g", {"x": wire("input.x")})}, {"out": "again.out"}, {"x": 1})})  # fmt: skip
+    assert problems(made) == [("no-such-output", "b", "a")] or problems(made)[0][0] == "cannot-bypass"
+
+
+# ── reroute and constant ────────────────────────────────────────────────────────────────────────
+
+
+def test_reroutes_and_constants_leave_no_trace_in_keys(runtime):
+    made = graph(
+        {"c": ("logic.constant", {"value": 5}), "r": ("logic.reroute", {"value": wire("c.value")}), "s": ("logic.reroute", {"value": wire("r.value")}),
+         "a": ("add", {"a": wire("s.value"), "b": wire("c.value")})},
+        {"out": "a.value"},
+    )  # fmt: skip
+    assert made.wiring.names == ["a"] and made.run(runtime=runtime).out == 10
+    assert keys(made) == keys(graph({"a": ("add", {"a": 5, "b": 5})}, {"out": "a.value"}))
+
+
+def test_a_constant_is_typed_by_what_it_feeds():
+    made = graph({"c": ("logic.constant", {"value": "five"}), "a": ("add", {"a": wire("c.value")})}, {"out": "a.value"})
+    assert problems(made) == [("bad-literal", "a", "a")]
+
+
+def test_a_constant_and_an_input_may_be_outputs_through_a_node(runtime):
+    made = graph({"c": ("logic.constant", {"value": 5}), "r": ("logic.reroute", {"value": wire("input.x")})}, {"c": "c.value", "x": "r.value"}, {"x": 1})
+    assert dict(made.run({"x": 2}, runtime=runtime)) == {"c": 5, "x": 2}
+
+
+def test_a_ring_of_reroutes_is_a_ring():
+    made = graph({"p": ("logic.reroute", {"value": wire("q.value")}), "q": ("logic.reroute", {"value": wire("p.value")}),
+                  "a": ("add", {"a": wire("p.value")})}, {"out": "a.value"})  # fmt: skip
+    problem, = made.check().problems
+    assert problem.code == "cycle" and "p → q" in problem.message
+
+
+def test_a_reroute_without_a_wire_is_told_there():
+    made = graph({"r": ("logic.reroute", {}), "a": ("add", {"a": wire("r.value")})}, {"out": "a.value"})
+    assert problems(made) == [("missing-input", "r", "value")]
+
+
+def test_modes_outlive_a_save_and_others_are_refused():
+    raw = doc({"a": ("add", {"a": 1}, "mute"), "b": ("add", {"a": 1}, "bypass"), "c": ("add", {"a": 1})})
+    text = dump(of(raw))
+    assert read(text) == of(raw) and text.count('"mode"') == 2
+    with pytest.raises(GraphError, match="mode: input should be '', 'mute' or 'bypass', got 'loud'"):
+        of(doc({"a": ("add", {"a": 1}, "loud")}))
