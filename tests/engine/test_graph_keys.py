@@ -116,7 +116,7 @@ def test_a_new_version_of_a_library_matters_only_to_those_who_import_it(monkeypa
 
 
 def _spec(module: str) -> spec.NodeSpec:
-    made = spec._read_spec(s.shout.function, "text.shout", dict(version=1, title="", help="", tags=(), pure=True, lane="", lazy=()), None, None)
+    made = spec._read_spec(s.shout.function, "text.shout", dict(version=1, title="", help="", tags=(), pure=True, lane="", lazy=(), hands_on=False), None, None)
     made.module = module
     return made
 
