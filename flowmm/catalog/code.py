@@ -11,6 +11,7 @@ import ast
 import importlib.util
 import inspect
 import sys
+import textwrap
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -78,7 +79,7 @@ def of_function(function) -> Code:
         if current.__qualname__ in seen:
             continue
         seen[current.__qualname__] = source.encode()
-        tree = ast.parse(inspect.cleandoc(source))
+        tree = ast.parse(textwrap.dedent(source))
         libraries |= {name.partition(".")[0] for name in _imports(tree, "", False)}
         for name in {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} & current.__globals__.keys():
             value = current.__globals__[name]

@@ -14,9 +14,11 @@ from typing import Any
 
 from ..catalog import NodeSpec
 from ..graph.check import Checked
+from ..graph.frames import Frame
 from ..graph.problems import brief, shorten
 from ..graph.wiring import Const, Input, Link, Wire, flat
 from ..store.keys import SIZE, UPSTREAM, VALUE, digest, h, operation, port, record
+from .inside import Inside
 from .workers.base import code_of, uses_torch
 
 # What a node is known by: its key; or, for a late node, by output record what followers put into their keys.
@@ -52,7 +54,7 @@ class Program:
         wiring = checked.wiring
         self.checked, self.numeric = checked, numeric
         self.names, self.specs, self.followers = wiring.names, wiring.specs, wiring.followers
-        self.order = wiring.order
+        self.order, self.wires = wiring.order, wiring.wires
         count = len(self.names)
         self.position = [count] * count
         for place, i in enumerate(self.order):
@@ -68,6 +70,8 @@ class Program:
         self.late = bytearray(count)
         self.stable = bytearray(count)  # no late ancestor: the key is known before anything runs
         self.fed: dict[Input, int] = {}  # wires from the graph's inputs, and the nodes they lead to
+        self.frames: dict[int, Inside] = {}  # by exit
+        self.above: dict[int, tuple[int, ...]] = {}  # of exits: the nodes whose keys are in theirs; others have those of their producers
         for i in self.order:
             spec = self.specs[i]
             if spec is None:
@@ -77,6 +81,8 @@ class Program:
                 shared = operations[id(spec)] = Operation(spec, numeric)
             self.operations[i] = shared
             self._compile(i, shared, wiring.wires[i])
+            if i in wiring.frames:
+                self._enclose(i, *wiring.frames[i])
         self._lock = threading.Lock()
         self._digests: dict[Input, bytes] = {}
         self._keys: list[Identity | None] | None = None
@@ -121,6 +127,17 @@ class Program:
         self.producers[i] = tuple(producers) if len(producers) < 2 else tuple(dict.fromkeys(producers))
         self.late[i] = shared.late
         self.stable[i] = stable
+
+    def _enclose(self, i: int, entry: int, frame: Frame) -> None:
+        """Make a node the exit of a frame: it fetches what the nodes inside need from outside, and runs them itself."""
+        inside, outside = self.checked.wiring.between(entry, i)
+        self.frames[i] = Inside(self, frame, i, entry, inside, outside)
+        self.above[i] = self.producers[i]
+        self.args[i], self.dynamic[i] = (), ()
+        self.producers[i] = tuple(dict.fromkeys((*self.producers[entry], *outside)))
+        # What is late inside has no key before it runs, once a round; then the exit is known by what it made.
+        self.late[i] = any(self.late[one] for one in inside)
+        self.stable[i] = self.stable[i] and not self.late[i]
 
     def identities(self, values: Mapping[Input, Any]) -> tuple[list[Identity | None], dict[Input, bytes]]:
         """Keys of every stable node for these graph inputs, None for the rest; and the digests of the inputs.
@@ -186,7 +203,7 @@ class Program:
 
     def ingredients(self, i: int, identities: list, digests: Mapping, given: Mapping[Input, Any]) -> dict[str, Any]:
         """A node's key, taken apart for `why`: by port a short text and a digest; plus code, version, libraries."""
-        shared, wires = self.operations[i], self.checked.wiring.wires[i]
+        shared, wires = self.operations[i], self.wires[i]
         found: dict[str, Any] = {
             "version": shared.spec.version, "code": shared.code.digest.hex(),
             "numeric": self.numeric if shared.torch else "", "libraries": shared.code.libraries, "ports": {},

@@ -12,18 +12,21 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..catalog import Branch, Cancelled, Context
 from ..collector import patient_gc
 from ..graph.problems import sentence
 from ..graph.wiring import Const, Input, Link, Many, Wire, flat
-from ..store.codec import Encoded, known
+from ..store.codec import Encoded, Undecodable, known
 from ..store.keys import SIZE, VALUE, digest
 from ..store.memory import MISSING
 from .events import Event, Reporter
 from .program import Identity, Program
 from .workers.base import NodeFailed, Task, WorkerLost, call, set_threads
+
+if TYPE_CHECKING:
+    from .rounds import Rounds
 
 NEW, ASKED, RUNNING, HAVE = range(4)
 KEEP_SECONDS = 0.010  # an intermediate that cost less is computed again rather than written to disk
@@ -63,6 +66,7 @@ class Run:
         self.keyable: deque[int] = deque()
         self.ready: deque[int] = deque()
         self.outstanding = 0
+        self.rounds: dict[int, Rounds] = {}  # frames at work
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.wanted = {link.producer for link in targets.values()}
         self.on_disk: set[bytes] | None = None
@@ -71,6 +75,8 @@ class Run:
         """Ask the run to stop at its next step. Work that another run waits for goes on."""
         self.cancelled = True
         self.inbox.put(None)
+        for rounds in list(self.rounds.values()):
+            rounds.wake()
 
     def execute(self, decode: bool = True) -> dict[str, Any]:
         """Run to the end in this thread; the targets' values by name. Raises NodeFailed or Cancelled.
@@ -84,7 +90,7 @@ class Run:
                 self._need(self.wanted)
                 self._loop()
         except BaseException:
-            self.cancelled = True  # what is still on a lane for this run alone stops at its next step
+            self.cancel()  # what is still on a lane for this run alone stops at its next step
             raise
         finally:
             self.seconds = time.perf_counter() - started
@@ -97,19 +103,23 @@ class Run:
 
     def _need(self, targets: set[int]) -> None:
         """Key the targets: now if nothing late is above them, else when what is late has arrived."""
-        program, identities, unkeyed = self.program, self.identities, self.unkeyed
+        identities, unkeyed = self.identities, self.unkeyed
         fresh = [i for i in targets if identities[i] is None and i not in unkeyed]
         seen = set(fresh)
         for i in fresh:  # grows: ancestors through inputs that are always fetched
-            for producer in program.producers[i]:
+            for producer in self._above(i):
                 if identities[producer] is None and producer not in seen and producer not in unkeyed:
                     seen.add(producer)
                     fresh.append(producer)
         for i in fresh:
-            unkeyed[i] = sum(identities[producer] is None for producer in program.producers[i])
+            unkeyed[i] = sum(identities[producer] is None for producer in self._above(i))
             if not unkeyed[i]:
                 self.keyable.append(i)
         self._ask([i for i in targets if identities[i] is not None])
+
+    def _above(self, i: int) -> tuple[int, ...]:
+        """The nodes that must be identified before a node can be keyed or, being late, run."""
+        return self.program.producers[i] if self.program.late[i] else self.program.above.get(i, self.program.producers[i])
 
     def _settle(self) -> None:
         """Key the nodes whose producers are all identified; ask for the late ones and the wanted ones."""
@@ -132,12 +142,12 @@ class Run:
 
     def _identified(self, i: int) -> None:
         """Its followers are one step closer to their keys; switches that stand for it take over its identity."""
-        unkeyed, producers = self.unkeyed, self.program.producers
+        unkeyed = self.unkeyed
         identified = [i]
         for i in identified:  # grows: a switch may stand for a switch, thousands of times
             for follower in dict.fromkeys(self.program.followers[i]):
                 left = unkeyed.get(follower, 0)
-                if left and i in producers[follower]:
+                if left and i in self._above(follower):
                     unkeyed[follower] = left - 1
                     if left == 1:
                         self.keyable.append(follower)
@@ -263,6 +273,9 @@ class Run:
             self._done_with(program.producers[i])
             return
         spec = program.specs[i]
+        if i in program.frames:
+            self._go_round(i, key, flight)
+            return
         if spec.lane != "inline" or self.worker.remote:
             self._submit(i, key, flight)
             return
@@ -285,9 +298,21 @@ class Run:
             self.report.running(self.program.names[i])
         self.worker.submit(self._task(i, key, flight))
 
+    def _go_round(self, i: int, key: bytes | None, flight: list) -> None:
+        from .rounds import Rounds
+
+        self.outstanding += 1
+        if self.listening:
+            self.report.running(self.program.names[i])
+        self.rounds[i] = Rounds(self, i, lambda: all(run.cancelled for run, _ in flight), self._finisher(i, key))
+        self.rounds[i].start()
+
     def _start_late(self, i: int) -> None:
         """Switches choose and makers of handles run here, while planning; other late nodes go to their lane."""
         spec = self.program.specs[i]
+        if i in self.program.frames:
+            self._go_round(i, None, [(self, i)])
+            return
         here = spec.makes_handles or spec.lazy or (spec.lane == "inline" and not self.worker.remote)
         if not here:
             self._submit(i, None, [(self, i)])
@@ -342,22 +367,8 @@ class Run:
         return True
 
     def _task(self, i: int, key: bytes | None, flight: list) -> Task:
-        program, runtime = self.program, self.runtime
+        program = self.program
         name = program.names[i]
-
-        def done(outputs: tuple | None, error: BaseException | None, seconds: float) -> None:
-            if outputs is not None:
-                try:
-                    outputs = runtime.to_host(outputs)
-                except Exception as problem:  # a device error may show only now
-                    outputs, error = None, problem
-            if key is None:
-                self.inbox.put((i, outputs, error, seconds, task.digests))
-                return
-            if outputs is not None:
-                runtime.memory.put(key, outputs)
-            runtime.land(key, outputs, error, seconds, None)
-
         names = {}
         if self.worker.remote:
             wires = program.checked.wiring.wires[i]
@@ -366,9 +377,28 @@ class Run:
             spec=program.specs[i], kwargs=self._kwargs(i), key=key, names=names, node=name,
             report=lambda step, steps, preview: self.report.progress(name, step, steps, preview),
             cancelled=lambda: all(run.cancelled for run, _ in flight),
-            priority=lambda: max((run.priority for run, _ in flight), default=0), done=done, watched=self.listening,
+            priority=lambda: max((run.priority for run, _ in flight), default=0), done=self._finisher(i, key, lambda: task.digests), watched=self.listening,
         )  # fmt: skip
         return task
+
+    def _finisher(self, i: int, key: bytes | None, digests: Callable[[], list[bytes] | None] = lambda: None) -> Callable[..., None]:
+        """What a lane calls with what it made: (outputs, error, seconds)."""
+        runtime = self.runtime
+
+        def done(outputs: tuple | None, error: BaseException | None, seconds: float) -> None:
+            if outputs is not None:
+                try:
+                    outputs = runtime.to_host(outputs)
+                except Exception as problem:  # a device error may show only now
+                    outputs, error = None, problem
+            if key is None:
+                self.inbox.put((i, outputs, error, seconds, digests()))
+                return
+            if outputs is not None:
+                runtime.memory.put(key, outputs)
+            runtime.land(key, outputs, error, seconds, None)
+
+        return done
 
     def _name(self, wire: Wire) -> Any:
         """What a wire's content is known by; a list of names for a list, None for a literal."""
@@ -410,6 +440,7 @@ class Run:
             return
         i, outputs, error, seconds, digests = message
         self.outstanding -= 1
+        self.rounds.pop(i, None)
         if isinstance(error, Cancelled) and not self.cancelled:
             self.state[i] = ASKED  # the run that computed it was cancelled; this one was not
             self.ready.append(i)
@@ -423,10 +454,10 @@ class Run:
         if program.late[i]:
             records = program.operations[i].records.values()
             self.identities[i] = {r: VALUE + d for r, d in zip(records, digests or map(content, outputs))}
-            self.executed += not program.specs[i].makes_handles
+            self.executed += not program.specs[i].makes_handles and i not in program.frames
             self._identified(i)
         else:
-            self.executed += 1
+            self.executed += i not in program.frames
             if self.disk is not None and (seconds > KEEP_SECONDS or i in self.wanted):
                 ingredients = program.ingredients(i, self.identities, self.digests, self.given)
                 stored = list(outputs) if self.worker.remote else outputs  # a list says that they are encoded
@@ -461,8 +492,9 @@ class Run:
         if isinstance(error, Cancelled):
             raise Cancelled from error
         name, op = self.program.names[i], self.program.specs[i].op
-        message = error.message if isinstance(error, NodeFailed) else explain(error)
-        raise NodeFailed(name, op, message) from error
+        if isinstance(error, NodeFailed):  # another run's, of the same key, or a node's inside a frame
+            raise NodeFailed(name + error.within, error.op if error.within else op, error.message) from error
+        raise NodeFailed(name, op, explain(error)) from error
 
 
 _ABSENT = object()
@@ -487,6 +519,6 @@ def explain(error: BaseException) -> str:
 def content(value: Any) -> bytes:
     """A late value's digest; one that cannot be told apart from others is like no other, and never hits."""
     try:
-        return digest(value)
-    except TypeError:
+        return value.digest() if type(value) is Encoded else digest(value)
+    except (TypeError, Undecodable):
         return os.urandom(SIZE)

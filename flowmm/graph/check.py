@@ -295,8 +295,8 @@ def _walk(declared: Type, mine: Type) -> Iterator[tuple[Var, Var]]:
     if isinstance(declared, Var):
         yield declared, mine
     for attribute in ("args", "members"):
-        for a, b in zip(getattr(declared, attribute, ()), getattr(mine, attribute, ())):
-            yield from _walk(a, b)
+        for one, other in zip(getattr(declared, attribute, ()), getattr(mine, attribute, ())):
+            yield from _walk(one, other)
     if isinstance(declared, ListOf):
         yield from _walk(declared.item, mine.item)
 

@@ -26,6 +26,7 @@ FORMAT = 1
 DEEPEST = 64
 LONGEST_STRING = 2**20
 LONGEST_NAME = 1_000
+MOST_ROUNDS = 10_000  # of a loop
 DEEPEST_GRAPHS = 16  # definitions within definitions
 MOST_TAGS, MOST_LANGUAGES = 1_000, 200
 MOST_REASONS, AT_ONCE = 100, 64  # why a document is not of the format: told of it, and items between two looks whether there are enough
@@ -54,10 +55,23 @@ def _few(value: Any) -> Any:
 Words = Annotated[str | dict[str, str], BeforeValidator(_few)]
 
 
+class LoopDoc(BaseModel):
+    """A node that runs again and again. carry: by input, the output that is its value in the next round. until: an output that ends it
+    when it holds. most: rounds at most."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    carry: dict[str, str] = Field(default_factory=dict)
+    until: str = ""
+    most: Annotated[int, Field(ge=1, le=MOST_ROUNDS, strict=True)] | None = None
+
+
 class NodeDoc(BaseModel):
     """One node: its type, the version it was made with, and where each input comes from. An op `graph:NAME` is a graph used as a node.
 
     mode: "mute" leaves it out with all that cannot do without it; "bypass" hands on what it is given, as the outputs of the same type.
+    each: inputs that are given a list; the node runs once for each item, and its outputs are lists. combine: several lists go side by side
+    ("zip") or each item with each ("product"). loop: it runs again and again instead.
     """
 
     model_config = ConfigDict(extra="allow", populate_by_name=True, frozen=True)
@@ -66,6 +80,9 @@ class NodeDoc(BaseModel):
     version: Annotated[int, Field(ge=1, strict=True)] = 1
     inputs: Inputs = Field(default_factory=dict, alias="in")
     mode: Literal["", "mute", "bypass"] = ""
+    each: list[str] = Field(default_factory=list)
+    combine: Literal["zip", "product"] = "zip"
+    loop: LoopDoc | None = None
 
 
 class InputDoc(BaseModel):

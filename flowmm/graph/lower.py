@@ -13,11 +13,12 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..catalog import find
+from ..catalog import NodeSpec, Port, UnknownOp, find
 from ..sockets.types import Type
 from .coerce import Folder
 from .document import DEEPEST, Document, NodeDoc, OutputDoc
-from .pieces import PREFIX, Finder, Piece, same, spec_of
+from .frames import COMBINE, MOST, Frame, entry_spec, exit_spec, frame_of, no_such_port
+from .pieces import PREFIX, Finder, Piece, narrowest, same, spec_of
 from .problems import Problem, Unreadable, a, closest, listed, shorten
 
 MOST_NODES = 250_000  # of a graph that was opened up: a short text can name a graph that names ten graphs ten times, and so on
@@ -49,7 +50,7 @@ class Lowered:
 
     stand_ins: by node that is no more, what each of its outputs stands for. off: by node that is left out, the muted one because of which;
     "" where something is broken. missing: outputs of the graph that are left out with them. excused: (node, port) of which it was told
-    already why nothing is wired there.
+    already why nothing is wired there. frames: by name, with the specs of their entries and exits.
     """
 
     document: Document
@@ -58,6 +59,8 @@ class Lowered:
     stand_ins: dict[str, dict[str, Any]] = field(default_factory=dict)
     off: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    frames: dict[str, Frame] = field(default_factory=dict)
+    specs: dict[str, NodeSpec] = field(default_factory=dict)
     excused: set[tuple[str, str]] = field(default_factory=set)
 
     def lead(self, value: Any) -> tuple[Any, list[str]]:
@@ -87,7 +90,7 @@ class Lowered:
 
 
 @dataclass(slots=True)
-class _Frame:
+class _Opened:
     """A piece that is being opened up. bound: what its inputs stand for, in names of the whole; None at the top, whose inputs stay.
 
     chain: the pieces it lies in and itself, as (identity, the node that holds it).
@@ -106,7 +109,7 @@ def lower(document: Document, finder: Finder | None = None, folder: Folder | Non
     finder: gives the saved graph of a name, as a graph in this folder knows it; raises Unreadable. identity: what tells this document from
     other saved graphs, so that a ring through itself is seen.
     """
-    if not any(node.op.startswith(PREFIX) or node.mode or _hands_on(node.op) for node in document.nodes.values()):
+    if not any(node.op.startswith(PREFIX) or node.mode or node.each or node.loop or _hands_on(node.op) for node in document.nodes.values()):
         return Lowered(document)
     return _Opening(document, finder, folder, identity).whole()
 
@@ -119,17 +122,17 @@ class _Opening:
         self.nodes: dict[str, NodeDoc] = {}
         self.kept: dict[str, NodeDoc] = {}  # nodes that are no more, but could be a plain node if need be
         self.values = 0  # in lists: a short text can name a list of ten lists of ten lists, and so on
-        self.frames = [_Frame(Piece(document, folder, identity, {}), "", None, ((identity, ""),), iter(document.nodes.items()))]
+        self.opened = [_Opened(Piece(document, folder, identity, {}), "", None, ((identity, ""),), iter(document.nodes.items()))]
 
     def whole(self) -> Lowered:
         document = self.lowered.document
-        while self.frames:
-            frame = self.frames[-1]
-            name, node = next(frame.left, ("", None))
+        while self.opened:
+            around = self.opened[-1]
+            name, node = next(around.left, ("", None))
             if node is None:
-                self.frames.pop()
+                self.opened.pop()
             elif len(self.nodes) + len(self.stand_ins) < MOST_NODES:
-                self._node(frame, frame.prefix + name, node)
+                self._node(around, around.prefix + name, node)
             else:
                 self._say(Problem("too-many-nodes", f"opened up, the graph has more than {MOST_NODES:,} nodes", fix="Use fewer pieces, or smaller ones."))
                 self.lowered.missing = dict.fromkeys(document.outputs, "")
@@ -145,14 +148,14 @@ class _Opening:
 
     # ── opening up ──────────────────────────────────────────────────────────────────────────────
 
-    def _node(self, frame: _Frame, name: str, node: NodeDoc) -> None:
-        inputs = {port: self._in(frame, value) for port, value in node.inputs.items()}
+    def _node(self, around: _Opened, name: str, node: NodeDoc) -> None:
+        inputs = {port: self._in(around, value) for port, value in node.inputs.items()}
         if node.mode == "mute":
             self.off[name] = name
         elif node.mode == "bypass":
-            self._bypass(frame, name, node, inputs)
-        elif node.op.startswith(PREFIX):
-            self._open(frame, name, node, inputs)
+            self._bypass(around, name, node, inputs)
+        elif node.op.startswith(PREFIX) or node.each or node.loop is not None:
+            self._open(around, name, node, inputs)
         elif _hands_on(node.op):
             spec = find(node.op)
             (port, output), = zip(spec.inputs, spec.outputs)
@@ -163,49 +166,80 @@ class _Opening:
         else:
             self.nodes[name] = node.model_copy(update={"inputs": inputs})
 
-    def _in(self, frame: _Frame, value: Any) -> Any:
+    def _in(self, around: _Opened, value: Any) -> Any:
         """A value of a graph in names of the whole. Its depth was bounded when the graph was read."""
         if type(value) is dict and len(value) == 1:
             (key, inner), = value.items()
             if key == "from" and type(inner) is str:
                 source, _, output = inner.partition(".")
                 if source == "input":
-                    return value if frame.bound is None else frame.bound.get(output, value)
-                return {"from": frame.prefix + inner}
+                    return value if around.bound is None else around.bound.get(output, value)
+                return {"from": around.prefix + inner}
             if key == "list" and type(inner) is list:
-                return {"list": [self._in(frame, item) for item in inner]}
-        return value if frame.piece.folder is self.top else Placed(value, frame.piece.folder)
+                return {"list": [self._in(around, item) for item in inner]}
+        return value if around.piece.folder is self.top else Placed(value, around.piece.folder)
 
-    def _open(self, frame: _Frame, name: str, node: NodeDoc, inputs: dict[str, Any]) -> None:
-        piece = self._find(frame, name, node)
+    def _open(self, around: _Opened, name: str, node: NodeDoc, inputs: dict[str, Any]) -> None:
+        piece = self._piece(around, name, node, inputs)
         if piece is None:
             return
-        chain = (*frame.chain, (piece.identity, name))
-        if any(identity == piece.identity for identity, _ in frame.chain):
+        chain = (*around.chain, (piece.identity, name))
+        if any(identity == piece.identity for identity, _ in around.chain):
             self._ring(name, chain)
             return
         declared = piece.document.inputs
         for port in inputs.keys() - declared.keys():
-            close = closest(port, declared)
-            fix = f"Did you mean `{close}`?" if close else f"Its inputs are {listed(declared)}."
-            self._say(Problem("no-such-port", f"`{node.op}` has no input `{port}`", name, port, fix=fix))
+            self._say(no_such_port(name, node.op, port, declared))
+        frame = None
+        if node.each or node.loop is not None:
+            frame, wrong = frame_of(name, node, declared, piece.document.outputs, inputs)
+            self.lowered.problems += wrong
+            if frame is None:
+                self.off[name] = ""
+                return
         bound = {}
         for port, input_ in declared.items():
-            if port in inputs:
+            if frame is not None and port in frame.entering:
+                bound[port] = {"from": f"{frame.entry}.{port}"}
+            elif port in inputs:
                 bound[port] = inputs[port]
             elif "default" in input_.model_fields_set:
                 bound[port] = Placed({"value": input_.default}, piece.folder)
             else:
                 self._say(Problem("missing-input", f"nothing is wired to `{port}`", name, port, fix="Wire a value to it."))
                 bound[port] = Nothing()
-        within = _Frame(piece, f"{name}/", bound, chain, iter(piece.document.nodes.items()))
-        self.stand_ins[name] = {output: self._in(within, {"from": one.source}) for output, one in piece.document.outputs.items()}
-        self.frames.append(within)
+        within = _Opened(piece, f"{name}/", bound, chain, iter(piece.document.nodes.items()))
+        outputs = {output: self._in(within, {"from": one.source}) for output, one in piece.document.outputs.items()}
+        if frame is None:
+            self.stand_ins[name] = outputs
+        else:
+            ports = {port: narrowest(piece.input_ports(port, self.finder)) for port in frame.entering}
+            defaults = {port: Placed({"value": declared[port].default}, piece.folder) for port in frame.entering if port not in inputs}
+            self._enclose(frame, ports, inputs | defaults, outputs)
+        self.opened.append(within)
 
-    def _find(self, frame: _Frame, name: str, node: NodeDoc) -> Piece | None:
-        """The graph that a node stands for. None, and it is said, if there is none."""
+    def _enclose(self, frame: Frame, ports: dict[str, Port | None], inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
+        """Put the entry and the exit of a frame around the nodes in it."""
+        specs, setting = self.lowered.specs, {f":{MOST}": frame.most} if frame.most else {f":{COMBINE}": frame.combine}
+        specs[frame.entry], specs[frame.name] = entry_spec(frame, ports), exit_spec(frame, tuple(outputs))
+        state = {f":{port}": {"from": f"{frame.entry}.{port}"} for port, output in frame.carry if output in outputs}
+        entering = {port: inputs[port] for port in frame.entering}
+        self.nodes[frame.entry] = NodeDoc(op=specs[frame.entry].op, **{"in": entering | setting})
+        self.nodes[frame.name] = NodeDoc(op=specs[frame.name].op, **{"in": state | outputs})
+        self.lowered.frames[frame.name] = frame
+
+    def _piece(self, around: _Opened, name: str, node: NodeDoc, inputs: dict[str, Any]) -> Piece | None:
+        """The graph that a node stands for; of a plain node that is a frame, itself. None, and it is said, if there is none."""
+        if not node.op.startswith(PREFIX):
+            try:
+                find(node.op)
+            except UnknownOp as error:
+                self._say(Problem("unknown-op", str(error), name, got=node.op, fix="Install the pack it comes from, or remove the node."))
+                self.off[name] = ""
+                return None
+            return Piece.of_node(node, [*inputs, *node.each, *(node.loop.carry if node.loop is not None else ())])
         try:
-            piece = frame.piece.find(node.op, self.finder)
+            piece = around.piece.find(node.op, self.finder)
         except Unreadable as error:
             for problem in error.problems:
                 self._say(Problem("no-such-graph", f"`{shorten(node.op)}` cannot be used as a node: {problem.message}", name, fix=problem.fix))
@@ -222,24 +256,24 @@ class _Opening:
         self._say(Problem("recursion", f"{held} holds itself, by way of {shown}", name, fix="Take one of these nodes out."))
         self.off[name] = ""
 
-    def _bypass(self, frame: _Frame, name: str, node: NodeDoc, inputs: dict[str, Any]) -> None:
+    def _bypass(self, around: _Opened, name: str, node: NodeDoc, inputs: dict[str, Any]) -> None:
         """Each output stands for the first input of its type that is wired or set."""
-        taken, made = self._types(frame, name, node)
+        taken, made = self._types(around, name, node)
         self.stand_ins[name] = stands = {}
         for output, type_ in made.items():
             port = next((port for port in inputs if any(same(one, type_) for one in taken.get(port, ()))), None)
             message = f"`{name}` is bypassed, and nothing that it is given is {a(type_)} that it could hand on as `{output}`"
             stands[output] = inputs[port] if port else Nothing(Problem("cannot-bypass", message, fix="Mute it instead, or wire something else."))
 
-    def _types(self, frame: _Frame, name: str, node: NodeDoc) -> tuple[dict[str, list[Type]], dict[str, Type]]:
+    def _types(self, around: _Opened, name: str, node: NodeDoc) -> tuple[dict[str, list[Type]], dict[str, Type]]:
         """Types of the inputs and outputs of a node, also of a graph used as one."""
         if node.op.startswith(PREFIX):
-            piece = self._find(frame, name, node)
+            piece = self._piece(around, name, node, {})
             if piece is None:
                 return {}, {}
             made = {output: piece.output_type(output, self.finder) for output in piece.document.outputs}
             return (
-                {port: list(piece.input_types(port, self.finder)) for port in piece.document.inputs},
+                {port: [fed.type for fed in piece.input_ports(port, self.finder)] for port in piece.document.inputs},
                 {output: type_ for output, type_ in made.items() if type_ is not None},
             )
         spec = spec_of(node.op)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..catalog import NodeSpec, UnknownOp, find
-from ..sockets.types import Type, Union
+from ..catalog import NodeSpec, Port, UnknownOp, find
+from ..sockets.types import ListOf, Type, Union, assignable, has_variables
 from .coerce import Folder
-from .document import Document
+from .document import Document, InputDoc, NodeDoc, OutputDoc, is_name
 from .problems import Problem, Unreadable, listed, shorten
 
 PREFIX = "graph:"  # an op that begins so is a graph
@@ -51,9 +51,19 @@ class Piece:
         found = finder(name, self.folder)
         return Piece(found.document, found.folder, found.identity, {})
 
+    @classmethod
+    def of_node(cls, node: NodeDoc, inputs: Collection[str]) -> Piece:
+        """A single node as a graph of these inputs."""
+        name, spec = node.op.rpartition(".")[2].rpartition(":")[2], spec_of(node.op)
+        name = name if is_name(name) and name != "input" else "node"
+        inputs = [port for port in dict.fromkeys(inputs) if spec is None or port in spec.inputs]
+        made = node.model_copy(update={"each": [], "loop": None, "inputs": {port: {"from": f"input.{port}"} for port in inputs}})
+        outputs = {output: OutputDoc(**{"from": f"{name}.{output}"}) for output in (spec.outputs if spec else ())}
+        return cls(Document(inputs=dict.fromkeys(inputs, InputDoc()), nodes={name: made}, outputs=outputs), None, f"node {node.op}", {})
+
     def output_type(self, name: str, finder: Finder | None) -> Type | None:
         """The declared type of an output, however deep the node lies that makes it; None where that cannot be told."""
-        piece, seen = self, set()
+        piece, seen, lists = self, set(), 0
         while (piece.identity, name) not in seen:
             seen.add((piece.identity, name))
             output = piece.document.outputs.get(name)
@@ -61,33 +71,55 @@ class Piece:
             made = piece.document.nodes.get(node)
             if made is None:
                 return None
+            lists += bool(made.each)
             if not made.op.startswith(PREFIX):
                 spec = spec_of(made.op)
-                return spec.outputs[port].type if spec and port in spec.outputs else None
+                return _listed(spec.outputs[port].type, lists) if spec and port in spec.outputs else None
             try:
                 piece, name = piece.find(made.op, finder), port
             except Unreadable:
                 return None
         return None
 
-    def input_types(self, name: str, finder: Finder | None) -> Iterator[Type]:
-        """The declared types of the ports that an input feeds, however deep they lie."""
-        seen, stack = {(self.identity, name)}, [(self, name)]
+    def input_ports(self, name: str, finder: Finder | None) -> Iterator[Port]:
+        """The ports that an input feeds, however deep they lie."""
+        seen, stack = {(self.identity, name)}, [(self, name, 0)]
         while stack:
-            piece, name = stack.pop()
+            piece, name, lists = stack.pop()
             wanted = {"from": f"input.{name}"}
             for node in piece.document.nodes.values():
-                ports = [port for port, value in node.inputs.items() if value == wanted]
+                ports = {port: lists + (port in node.each) for port, value in node.inputs.items() if value == wanted}
                 if ports and node.op.startswith(PREFIX):
                     try:
                         inner = piece.find(node.op, finder)
                     except Unreadable:
                         continue
-                    fresh = [(inner, port) for port in ports if (inner.identity, port) not in seen]
+                    fresh = [(inner, port, deep) for port, deep in ports.items() if (inner.identity, port) not in seen]
                     seen.update((inner.identity, port) for port in ports)
                     stack += fresh
                 elif ports and (spec := spec_of(node.op)) is not None:
-                    yield from (spec.inputs[port].type for port in ports if port in spec.inputs)
+                    for port, deep in ports.items():
+                        if port in spec.inputs:
+                            yield replace(spec.inputs[port], type=_listed(spec.inputs[port].type, deep))
+
+
+def _listed(type_: Type, times: int) -> Type:
+    for _ in range(times):
+        type_ = ListOf(type_)
+    return type_
+
+
+def narrowest(ports: Iterable[Port]) -> Port | None:
+    """The port among these that takes the least; None where there is none, or where it has a type variable or does not agree with the others."""
+    best = None
+    for port in ports:
+        if has_variables(port.type):
+            return None
+        if best is None or assignable(port.type, best.type):
+            best = port
+        elif not assignable(best.type, port.type):
+            return None
+    return best
 
 
 def holders(name: str) -> Iterator[str]:

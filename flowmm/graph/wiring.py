@@ -13,6 +13,7 @@ from ..catalog import NodeSpec, Port, UnknownOp, find
 from ..sockets.types import ListOf
 from .coerce import Folder
 from .document import Document, NodeDoc
+from .frames import Frame
 from .lower import Lowered, Placed
 from .problems import Problem, closest, listed
 
@@ -66,7 +67,7 @@ Wire = Const | Input | Link | Many
 class Wiring:
     """names, specs, wires: by node index, in the document's order; a spec is None where the op is unknown.
     order: indices, producers first; nodes on a cycle are missing. followers: who reads a node, once a wire. unknown: why an op could not be found, by index.
-    said: (node, port) of which it was told already what is wrong."""
+    said: (node, port) of which it was told already what is wrong. frames: by index of its exit, the index of its entry and the frame."""
 
     document: Document
     names: list[str] = field(default_factory=list)
@@ -79,6 +80,7 @@ class Wiring:
     problems: list[Problem] = field(default_factory=list)
     unknown: dict[int, str] = field(default_factory=dict)
     said: set[tuple[str, str]] = field(default_factory=set)
+    frames: dict[int, tuple[int, Frame]] = field(default_factory=dict)
 
     def links(self, index: int) -> list[tuple[str, Link]]:
         """Every link into a node, through lists too."""
@@ -99,6 +101,24 @@ class Wiring:
                     seen.add(link.producer)
                     stack.append(link.producer)
         return seen
+
+
+    def between(self, entry: int, exit_: int) -> tuple[list[int], list[int]]:
+        """The nodes of a frame that its exit needs, and those outside that they read; both without the entry."""
+        prefix = f"{self.names[exit_]}/"
+        inside, outside, stack = {exit_}, {}, [exit_]
+        while stack:
+            for _, link in self.links(stack.pop()):
+                one = link.producer
+                if one == entry or one in inside:
+                    continue
+                if self.names[one].startswith(prefix):
+                    inside.add(one)
+                    stack.append(one)
+                else:
+                    outside[one] = None
+        inside.discard(exit_)
+        return sorted(inside), list(outside)
 
 
 def flat(wire: Wire) -> list[Wire]:
@@ -133,8 +153,16 @@ def wire(lowered: Lowered) -> Wiring:
     wiring = Wiring(document, problems=list(lowered.problems), said=set(lowered.excused))
     wiring.names = list(document.nodes)
     wiring.index = {name: i for i, name in enumerate(wiring.names)}
+    for frame in lowered.frames.values():
+        if frame.name in wiring.index and frame.entry in wiring.index:
+            entry = wiring.index[frame.entry]
+            wiring.frames[wiring.index[frame.name]] = entry, frame
+            wiring.names[entry] = frame.name  # what is wrong at the entry is wrong with the frame
     found: dict[str, NodeSpec | str] = {}
-    for i, node in enumerate(document.nodes.values()):
+    for i, (name, node) in enumerate(document.nodes.items()):
+        if name in lowered.specs:
+            wiring.specs.append(lowered.specs[name])
+            continue
         if node.op not in found:
             try:
                 found[node.op] = find(node.op)

@@ -58,6 +58,18 @@ class Encoded:
         """keys.digest of the value, without making its tensors: no torch is needed. Raises Undecodable."""
         return keys.h(_content(self.tree(), self.buffers))
 
+    def items(self) -> list[Encoded]:
+        """Those of a list or tuple, without making them. Raises Undecodable."""
+        tree = self.tree()
+        if type(tree) is not list or tree[0] not in (LIST, TUPLE):
+            raise Undecodable("it is no list")
+        found = []
+        for item in tree[1:]:
+            buffers: list[Any] = []
+            item = _moved(item, lambda index, buffers=buffers: _add(self.buffers[index], buffers))
+            found.append(Encoded(_packed(item), buffers))
+        return found
+
     def decode(self) -> Any:
         """The value; its arrays and tensors are views onto the buffers. Raises Undecodable."""
         tree = self.tree()
@@ -73,10 +85,33 @@ def encode(value: Any) -> Encoded:
     """The value as bytes; contiguous arrays and CPU tensors are not copied. Raises Unstorable."""
     buffers: list[Any] = []
     try:
-        header = msgpack.packb((VERSION, _tree(value, buffers)), unicode_errors="surrogatepass")
+        header = _packed(_tree(value, buffers))
     except (RecursionError, ValueError, OverflowError) as error:  # msgpack's own bounds on depth and length
         raise Unstorable(f"too deep or too large to store: {error}") from None
     return Encoded(header, buffers)
+
+
+def joined(items: list[Encoded]) -> Encoded:
+    """The list of these values, without making them."""
+    buffers: list[Any] = []
+    trees = [_moved(item.tree(), lambda index, item=item: _add(item.buffers[index], buffers)) for item in items]
+    return Encoded(_packed((LIST, *trees)), buffers)
+
+
+def _packed(tree: Any) -> bytes:
+    return msgpack.packb((VERSION, tree), unicode_errors="surrogatepass")
+
+
+def _moved(tree: Any, place: Callable[[int], int]) -> Any:
+    """A tree whose buffers lie elsewhere."""
+    if type(tree) is not list:
+        return tree
+    tag = tree[0]
+    if tag in (BYTES, ARRAY, SCALAR, TENSOR):
+        return [*tree[:-1], place(tree[-1])]
+    if tag == SOCKET:
+        return [*tree[:3], *(part if i % 2 == 0 else _moved(part, place) for i, part in enumerate(tree[3:]))]
+    return [tag, *(_moved(part, place) for part in tree[1:])] if tag in (TUPLE, LIST, DICT) else tree
 
 
 def known(encoded: Encoded) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
-from flowmm import node
+from flowmm import Context, node
 from flowmm.sockets import Image, Text
 
 RAN: list[str] = []
+ENTERED, GATE = threading.Event(), threading.Event()
 
 
 class Both(NamedTuple):
@@ -55,3 +57,33 @@ def invert(image: Image, strength: float = 1.0) -> Image:
 @node(version=1)
 def height(image: Image) -> int:
     return image.height
+
+
+@node(version=1)
+def numbers(upto: int) -> list[int]:
+    return list(range(upto))
+
+
+@node(version=1)
+def reciprocal(of: int) -> float:
+    return 1 / of
+
+
+@node(version=1)
+def above(a: int, than: int) -> bool:
+    return a > than
+
+
+@node(version=1)
+def steps(count: int, context: Context) -> int:
+    for step in range(count):
+        context.progress(step, count)
+    context.progress(count, count)
+    return count
+
+
+@node(version=1, lane="cpu")
+def wait(count: int) -> int:
+    ENTERED.set()
+    GATE.wait(30)
+    return count

@@ -14,7 +14,12 @@ TORCH = frozenset(("torch", "torchvision", "torchaudio", "transformers", "diffus
 
 
 class NodeFailed(RuntimeError):
-    """A node raised, or its worker died. The message names the node and says what happened, in one sentence."""
+    """A node raised, or its worker died. The message names the node and says what happened, in one sentence.
+
+    within: of a node inside a frame, its round and place in it, as "[3]/paint".
+    """
+
+    within = ""
 
     def __init__(self, node: str, op: str, message: str):
         self.node, self.op, self.message = node, op, message
