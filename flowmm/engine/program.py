@@ -53,7 +53,8 @@ class Program:
     def __init__(self, checked: Checked, numeric: str):
         wiring = checked.wiring
         self.checked, self.numeric = checked, numeric
-        self.names, self.specs, self.followers = wiring.names, wiring.specs, wiring.followers
+        self.names, self.specs = wiring.names, wiring.specs
+        self.followers = list(wiring.followers) if wiring.frames else wiring.followers
         self.order, self.wires = wiring.order, wiring.wires
         count = len(self.names)
         self.position = [count] * count
@@ -135,6 +136,8 @@ class Program:
         self.above[i] = self.producers[i]
         self.args[i], self.dynamic[i] = (), ()
         self.producers[i] = tuple(dict.fromkeys((*self.producers[entry], *outside)))
+        for producer in self.producers[i]:
+            self.followers[producer] = [*self.followers[producer], i]
         # What is late inside has no key before it runs, once a round; then the exit is known by what it made.
         self.late[i] = any(self.late[one] for one in inside)
         self.stable[i] = self.stable[i] and not self.late[i]
