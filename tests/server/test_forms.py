@@ -57,7 +57,7 @@ def components(server: Serving, name: str, interactive: bool = True) -> dict[str
 
 @contextmanager
 def client(server: Serving, name: str):
-    made = gradio_client.Client(f"{server.url}/app/{name}/", headers={"Authorization": f"Bearer {server.token}"}, verbose=False)
+    made = gradio_client.Client(f"{server.url}/app/{name}/", headers={"Authorization": f"Bearer {server.token}"}, verbose=False, httpx_kwargs={"timeout": 60})
     try:
         yield made
     finally:
