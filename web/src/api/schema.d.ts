@@ -75,8 +75,8 @@ export interface components {
             } | null;
         };
         /**
-         * @description A saved graph. tags: what it is found by, the first of a shipped one being understanding, generation or both.
-         *     `layout` is for the editor and never part of identity.
+         * @description A saved graph. tags: what it is found by, the first of a shipped one being understanding, generation or both. graphs: definitions
+         *     that its nodes use as `graph:NAME`. `layout` is for the editor and never part of identity.
          */
         Document: {
             /**
@@ -101,6 +101,9 @@ export interface components {
             };
             outputs?: {
                 [key: string]: components["schemas"]["OutputDoc"];
+            };
+            graphs?: {
+                [key: string]: components["schemas"]["Document"];
             };
             layout?: {
                 [key: string]: unknown;
@@ -250,6 +253,20 @@ export interface components {
             value?: components["schemas"]["ShownValue"];
             pictures?: string[];
         };
+        /**
+         * @description A node that runs again and again. carry: by input, the output that is its value in the next round. until: an output that ends it
+         *     when it holds. most: rounds at most.
+         */
+        LoopDoc: {
+            carry?: {
+                [key: string]: string;
+            };
+            /** @default  */
+            until?: string;
+            most?: number | null;
+        } & {
+            [key: string]: unknown;
+        };
         /** @description In bytes. at_least: whether something is not known, so that it may be more. */
         Memory: {
             peak: number;
@@ -286,7 +303,13 @@ export interface components {
             ports: string[];
             items?: string[];
         };
-        /** @description One node: its type, the version it was made with, and where each input comes from. */
+        /**
+         * @description One node: its type, the version it was made with, and where each input comes from. An op `graph:NAME` is a graph used as a node.
+         *
+         *     mode: "mute" leaves it out with all that cannot do without it; "bypass" hands on what it is given, as the outputs of the same type.
+         *     each: inputs that are given a list; the node runs once for each item, and its outputs are lists. combine: several lists go side by side
+         *     ("zip") or each item with each ("product"). loop: it runs again and again instead.
+         */
         NodeDoc: {
             op: string;
             /** @default 1 */
@@ -300,6 +323,18 @@ export interface components {
                     value: unknown;
                 };
             };
+            /**
+             * @default
+             * @enum {string}
+             */
+            mode?: "" | "mute" | "bypass";
+            each?: string[];
+            /**
+             * @default zip
+             * @enum {string}
+             */
+            combine?: "zip" | "product";
+            loop?: components["schemas"]["LoopDoc"] | null;
         } & {
             [key: string]: unknown;
         };
