@@ -32,6 +32,7 @@ import { FAR, FIT, FURTHEST, draw, firstView, onSurface, select, selected, useSt
 import { Tip } from "./Tip"
 import { Far, useWhole } from "./whole"
 import { Wire } from "./Wire"
+import { giveUp, wiring } from "./wiring"
 
 const put = useStage.setState
 
@@ -56,6 +57,7 @@ const BEHAVIOUR: ReactFlowProps = {
   onConnect: (made) => edit((doc) => joined(doc, endsOf(made))),
   onReconnect: (old, now) => edit((doc) => led(doc, linkOf(old), endsOf(now))),
   onEdgeClick: (event, edge) => (event.altKey ? cut([linkOf(edge)]) : look(sourceOf(linkOf(edge)), [event.clientX, event.clientY])),
+  onPaneClick: () => wiring() && giveUp(),
   onPaneContextMenu: (event) => openMenu(event, { kind: "ground" }),
   onNodeContextMenu: (event, { id }) => openMenu(event, { kind: "card", id }),
   onSelectionContextMenu: (event) => openMenu(event, { kind: "selection" }),

@@ -5,6 +5,7 @@ import type { TypeShape } from "../api/types"
 import { useT } from "../app/i18n"
 import { colourOf, isHandle, isListType } from "./colours"
 import { useFit } from "./held"
+import { tapped } from "./wiring"
 
 interface Props {
   node: string // as Python names it: `input` for the graph's inputs
@@ -29,6 +30,7 @@ export const Socket = memo(function Socket({ node, port, side, type, shown, top 
       style={{ top, "--socket": colourOf(type) } as React.CSSProperties}
       role="button"
       tabIndex={0}
+      onClick={({ nativeEvent }) => (nativeEvent as PointerEvent).pointerType === "touch" && tapped({ node, port, side })}
       aria-label={`${t(side === "input" ? "socketIn" : "socketOut", { port, type: shown })}${fit && fit !== "same" ? `. ${fit}` : ""}`}
     />
   )

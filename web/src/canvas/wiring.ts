@@ -68,6 +68,17 @@ export function join(): void {
   letGo()
 }
 
+/** A finger has no keyboard and drags what it moves over: it taps the two sockets one after the other. */
+export function tapped(end: End): void {
+  const { end: held, fits } = useHeld.getState()
+  if (!held || !wiring() || held.side === end.side) return void takeUp(end)
+  const why = fits?.get(`${end.node}.${end.port}`)
+  if (why) return announce(why)
+  edit((doc) => joined(doc, between(held, end)))
+  announce(say("joined", { port: `${held.node}.${held.port}`, to: `${end.node}.${end.port}` }))
+  letGo()
+}
+
 export function giveUp(): void {
   letGo()
   announce(say("letGo"))
