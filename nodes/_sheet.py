@@ -42,6 +42,42 @@ def draw_sheet(pictures: list, captions: tuple[str, ...] | None, columns: int, s
     return paper
 
 
+def draw_grid(pictures: list, heads: tuple[str, ...], titles: tuple[str, ...], names: tuple[str, str], side: int) -> Any:
+    """A white PIL picture: thumbnails in rows and columns, a label before each row and above each column, and what these are in grey."""
+    import PIL.Image
+    import PIL.ImageDraw
+
+    thumbnails = [picture and thumbnail(picture, side) for picture in pictures]
+    across, down = names
+    margin = int(max(_font(head, HEAD).getlength(head) for head in heads)) if any(heads) else 0
+    margin = min(max(margin, int(_font(down, HEAD - 1).getlength(down))), 2 * side) + GAP if margin or down else 0
+    top = MARGIN + LINE * (bool(across) + any(map(bool, titles))) + (GAP // 2 if across or any(titles) else 0)
+    width, height = max((one.width for one in thumbnails if one), default=side), max((one.height for one in thumbnails if one), default=side)
+    paper = PIL.Image.new("RGB", (2 * MARGIN + margin + len(titles) * (side + GAP) - GAP, top + MARGIN + len(heads) * (height + GAP) - GAP), PAPER)
+    pen = PIL.ImageDraw.Draw(paper)
+    left = MARGIN + margin
+    if across:
+        pen.text((left, MARGIN), _fitting(across, _font(across, HEAD - 1), paper.width - left - MARGIN), fill=FAINT, font=_font(across, HEAD - 1), anchor="la")
+    if down:
+        pen.text((MARGIN, top - GAP // 2), _fitting(down, _font(down, HEAD - 1), margin - GAP), fill=FAINT, font=_font(down, HEAD - 1), anchor="ls")
+    for j, title in enumerate(titles):
+        font = _font(title, HEAD)
+        pen.text((left + j * (side + GAP) + side / 2, top - GAP // 2), _fitting(title, font, side), fill=INK, font=font, anchor="ms")
+    for i, head in enumerate(heads):
+        font, y = _font(head, HEAD), top + i * (height + GAP)
+        pen.text((MARGIN, y + height / 2), _fitting(head, font, margin - GAP), fill=INK, font=font, anchor="lm") if head else None
+        for j in range(len(titles)):
+            one, x = thumbnails[i * len(titles) + j], left + j * (side + GAP)
+            if one is None:
+                pen.rectangle((x + (side - width) // 2, y, x + (side + width) // 2 - 1, y + height - 1), outline=EDGE)
+                pen.text((x + side / 2, y + height / 2), "–", fill=FAINT, font=_font("–", HEAD), anchor="mm")
+                continue
+            x, down_ = x + (side - one.width) // 2, y + (height - one.height) // 2
+            paper.paste(one, (x, down_))
+            pen.rectangle((x - 1, down_ - 1, x + one.width, down_ + one.height), outline=EDGE)
+    return paper
+
+
 def thumbnail(picture: Any, side: int) -> Any:
     """The picture with its longer side `side`: enlarged by whole factors to stay crisp, reduced smoothly."""
     import PIL.Image

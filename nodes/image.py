@@ -10,7 +10,7 @@ from flowmm.catalog import node
 from flowmm.sockets import Between, Fact, Help, Image, Known, Mask, NotAccepted, Text
 from flowmm.sockets.images import from_pil, open_picture, stack
 
-from ._sheet import draw_sheet
+from ._sheet import draw_grid, draw_sheet
 
 Filter = Literal["bicubic", "bilinear", "lanczos", "nearest", "box"]
 
@@ -173,6 +173,36 @@ def sheet(
 
 
 @sheet.describe
+def _(known: Known) -> Fact:
+    return Fact((1, 3, None, None), "uint8")
+
+
+@node(version=1, title={"en": "Labelled grid", "zh": "带标签的网格"}, tags=("image",), lane="cpu")
+def grid(
+    images: list[Image | None],
+    rows: Text | None = None,
+    columns: Text | None = None,
+    *,
+    across: Annotated[str, Help("What the columns are, written above them")] = "",
+    down: Annotated[str, Help("What the rows are, written beside them")] = "",
+    side: Annotated[int, Between(32, 1024), Help("Pixels of a thumbnail's longer side")] = 160,
+) -> Image:
+    """Lay pictures out in rows and columns with a label at each, as of a sweep over two settings.
+
+    images: rows × columns pictures, a row after the other, the first of a batch each; None leaves a place empty. rows: a label each, or none
+    for one row. columns: a label each; without, all pictures of a row in their order. Returns uint8 [1, 3, H, W].
+
+    Reference: none, for the eye only.
+    """
+    heads = rows.lines if rows is not None else ("",)
+    titles = columns.lines if columns is not None else ("",) * (len(images) // len(heads))
+    if not images or len(images) != len(heads) * len(titles):
+        raise ValueError(f"there are {len(images)} pictures for {len(heads)} rows of {len(titles)}: their product must be as many")
+    pictures = [None if image is None else image.to_pil(0) for image in images]
+    return Image(from_pil(draw_grid(pictures, heads, titles, (across, down), side), "RGB"))
+
+
+@grid.describe
 def _(known: Known) -> Fact:
     return Fact((1, 3, None, None), "uint8")
 

@@ -11,19 +11,24 @@ from typing import Annotated, Any
 import typer
 
 from ..graph.check import UNSET
-from ..graph.problems import GraphError, Problem
+from ..graph.problems import GraphError, Problem, listed
 from ..graph.signature import Parameter
 from ..sockets import Image, Text
 from ..sockets.types import Choice, ListOf, Plain, Socket, Type, Union
+from .axes import written
 from .graph import Graph
 
 INPUTS = "Inputs of the graph"
 RUNNING = "Running"
+SHOWN_FILES = 20  # of a sweep
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder for the outputs; made if needed.", rich_help_panel=RUNNING)]
 Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="An input by name, as JSON or plain text; the only way "
                 "for one named like an option of run.", rich_help_panel=RUNNING)]  # fmt: skip
 Only = Annotated[list[str], typer.Option("--only", metavar="OUTPUT", help="Compute this output only.", rich_help_panel=RUNNING)]
+Each = Annotated[list[str], typer.Option("--each", metavar="NAME=VALUES", help="Run once for each value of an input, and with several of these for "
+                 "each combination: seed=0..7, guidance=3,5,7, prompt=@lines.txt, image=folder, or a JSON list.", rich_help_panel=RUNNING)]  # fmt: skip
+Zip = Annotated[bool, typer.Option("--zip", help="Take the values of several --each side by side instead.", rich_help_panel=RUNNING)]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 …; auto takes a GPU if there is one.", rich_help_panel=RUNNING)]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16: what weights are computed in.", rich_help_panel=RUNNING)]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads for one operation; 0 takes all cores.", rich_help_panel=RUNNING)]
@@ -33,7 +38,7 @@ NoEmbed = Annotated[bool, typer.Option("--no-embed", help="Leave graph and input
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=RUNNING)]
 
 OPTIONS: dict[str, tuple[Any, Any]] = {
-    "out": (Out, Path("out")), "set": (Set, []), "only": (Only, []), "device": (Device, "auto"), "dtype": (Dtype, "float32"),
+    "out": (Out, Path("out")), "set": (Set, []), "each": (Each, []), "zip": (Zip, False), "only": (Only, []), "device": (Device, "auto"), "dtype": (Dtype, "float32"),
     "threads": (Threads, 0),
     "separate": (Separate, False), "no_cache": (NoCache, False), "no_embed": (NoEmbed, False), "quiet": (Quiet, False),
 }  # fmt: skip
@@ -46,7 +51,7 @@ def run_command(graph: Graph, arguments: list[str]) -> None:
         options = {name: given.pop(name) for name in OPTIONS}
         inputs = {name: _given(value) for name, value in given.items() if value is not None and value != []}
         inputs.update(settings(options["set"]))
-        _run(graph, inputs, options)
+        _run(graph, inputs, axes(graph, options["each"]), options)
 
     parameters = {name: parameter for name, parameter in graph.inputs.items() if name not in OPTIONS and name != "help"}
     command.__doc__ = f"{graph.title}\n\n{graph.about}".strip()
@@ -70,6 +75,19 @@ def settings(pairs: list[str]) -> dict[str, Any]:
             found[name] = json.loads(text)
         except (ValueError, RecursionError):
             found[name] = text
+    return found
+
+
+def axes(graph: Graph, pairs: list[str]) -> dict[str, list[Any]]:
+    """NAME=VALUES pairs of --each. Raises GraphError."""
+    found = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        name = name.replace("-", "_")
+        if not equals or name not in graph.inputs:
+            message = f"--each {pair} has no =" if not equals else f"the graph has no input `{name}`"
+            raise GraphError([Problem("bad-option", message, fix=f"Write --each NAME=VALUES; the inputs are {listed(graph.inputs)}.")])
+        found[name] = written(graph.inputs[name], text)
     return found
 
 
@@ -118,9 +136,10 @@ def _given(value: Any) -> Any:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def _run(graph: Graph, inputs: dict[str, Any], options: dict[str, Any]) -> None:
+def _run(graph: Graph, inputs: dict[str, Any], each: dict[str, list[Any]], options: dict[str, Any]) -> None:
     from ..engine.runtime import Runtime, choose_device
     from .progress import watching
+    from .sweep import sweep
     from .tables import show
 
     arguments = {"cache": None} if options["no_cache"] else {}
@@ -128,17 +147,42 @@ def _run(graph: Graph, inputs: dict[str, Any], options: dict[str, Any]) -> None:
         choose_device(options["device"]), dtype=options["dtype"], separate=options["separate"], threads=options["threads"], **arguments,
     )  # fmt: skip
     try:
+        how = {"only": options["only"] or None, "runtime": runtime}
         with watching(graph.title, options["quiet"]) as listener:
-            result = graph.run(inputs, only=options["only"] or None, runtime=runtime, listener=listener)
+            if each:
+                fixed = {name: value for name, value in inputs.items() if name not in each}
+                result: Any = sweep(graph, each, fixed, combine="zip" if options["zip"] else "product", listener=listener, **how)
+            else:
+                result = graph.run(inputs, listener=listener, **how)
         files = result.save(options["out"], embed=not options["no_embed"])
     except KeyboardInterrupt:
         print("cancelled", file=sys.stderr)
         raise typer.Exit(130) from None
     finally:
         runtime.close()
+    if each:
+        _swept(result, files)
+        return
     for name, value in result.items():
         show(name, value)
     for path in files:
         print(path)
     cached = "from the cache" if not result.executed else f"{result.executed} node{'s' * (result.executed > 1)} ran"
     print(f"{result.seconds:.2f} s, {cached}", file=sys.stderr)
+
+
+def _swept(made: Any, files: list[Path]) -> None:
+    """Print a sweep's table and its files; exit status 1 if a cell failed."""
+    from .tables import print_table
+
+    names = list(dict.fromkeys(key for row in made.table for key in row))
+    print_table(names, [[row.get(name, "") for name in names] for row in made.table])
+    for path in files[:SHOWN_FILES]:
+        print(path)
+    if len(files) > SHOWN_FILES:
+        print(f"and {len(files) - SHOWN_FILES:,} more")
+    ran = sum(cell.result.executed for cell in made if cell.result is not None)
+    print(f"{len(made)} cells, {ran} node{'s' * (ran != 1)} ran", file=sys.stderr)
+    if made.failed:
+        print(f"error: {len(made.failed)} of {len(made)} cells failed; the first: {made.failed[0].error}", file=sys.stderr)
+        raise typer.Exit(1)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..engine.run import Run
     from ..engine.runtime import Runtime
     from .result import Result
+    from .sweep import Combine, Sweep
 
 
 KEPT_PROGRAMS = 8  # a graph that is run with ever other models must not keep them all
@@ -144,6 +145,25 @@ class Graph:
         """As calling it, with a choice of outputs, device or runtime, and a listener for events."""
         run, finish = self.prepare(inputs or {}, only=only, device=device, runtime=runtime, listener=listener, priority=priority)
         return finish(run.execute())
+
+    def sweep(
+        self, /, *, combine: Combine = "product", only: list[str] | None = None, device: str | None = None, runtime: Runtime | None = None,
+        **inputs: Any,
+    ) -> Sweep:  # fmt: skip
+        """Run once for each combination of values: `paint.sweep(prompt=["a star", "a ring"], seed=range(4), guidance=2)`.
+
+        What is a list, range or other iterable is an axis, as is a Path to a file of lines or to a folder of pictures; the rest holds for
+        all. combine: "product" or "zip". See face.sweep.sweep.
+        """
+        from .progress import in_notebook, watching
+        from .sweep import apart, sweep
+
+        axes, fixed = apart(self, inputs)
+        how = {"combine": combine, "only": only, "device": device, "runtime": runtime}
+        if in_notebook():
+            with watching(self.title) as listener:
+                return sweep(self, axes, fixed, listener=listener, **how)
+        return sweep(self, axes, fixed, **how)
 
     def stream(self, /, **inputs: Any) -> Iterator[Event]:
         """Run in the background and yield its events; the last is done (with `result`), failed or cancelled.

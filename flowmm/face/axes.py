@@ -1,0 +1,119 @@
+"""Axes of a sweep: the values an input is to take, given in Python or written on a command line."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from decimal import Decimal, InvalidOperation
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..graph.problems import GraphError, Problem, brief
+from ..graph.signature import Parameter
+from ..sockets.types import ListOf, Union
+from .png import names_files
+
+MOST_CELLS = 100_000
+PICTURES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
+
+
+def axis(parameter: Parameter, given: Any) -> list[Any] | None:
+    """The values of an input in a sweep, or None where one value is meant for all cells. Raises GraphError.
+
+    given: a list, range or other iterable; a Path to a file of lines, or to a folder of pictures. For an input that itself takes a list
+    only a list of lists is an axis.
+    """
+    if isinstance(given, Path) and (given.is_dir() or not names_files(parameter.port)):
+        return from_path(parameter, given)
+    if isinstance(given, (str, bytes, dict, Path)) or not isinstance(given, Iterable) or hasattr(given, "is_socket") or hasattr(given, "shape"):
+        return None
+    if not isinstance(given, (list, tuple, range, set, Iterator)):
+        return None
+    values = list(islice(given, MOST_CELLS + 1))
+    if len(values) > MOST_CELLS:
+        raise _bad(parameter.name, f"there are more than {MOST_CELLS:,} values", "Give fewer.")
+    if takes_list(parameter) and not all(isinstance(value, (list, tuple)) for value in values):
+        return None
+    if not values:
+        raise _bad(parameter.name, "there is no value", "Give at least one.")
+    return values
+
+
+def takes_list(parameter: Parameter) -> bool:
+    """Whether one value of an input is a list."""
+    type_ = parameter.type
+    return any(isinstance(member, ListOf) for member in (type_.members if isinstance(type_, Union) else (type_,)))
+
+
+def written(parameter: Parameter, text: str) -> list[Any]:
+    """An axis as a command line writes it: 0..7, 0..1..0.25 (both ends count), a,b,c, a JSON list, @FILE of lines, or a folder. Raises GraphError."""
+    name = parameter.name
+    if text.startswith("@"):
+        return from_path(parameter, Path(text[1:]).expanduser())
+    if text.startswith("["):
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise _bad(name, f"{brief(text)} is no JSON list: {error}", 'Write ["a", "b"].') from None
+    elif ".." in text and (numbers := _numbers(name, text)) is not None:
+        values = numbers
+    elif names_files(parameter.port) and Path(text).expanduser().is_dir():
+        return from_path(parameter, Path(text).expanduser())
+    else:
+        values = [_plain(part.strip()) for part in text.split(",")]
+    found = axis(parameter, values)
+    if found is None:
+        raise _bad(name, f"it takes a list, and {brief(text)} is one", 'Write a list of lists: [["a", "b"], ["c"]].')
+    return found
+
+
+def from_path(parameter: Parameter, path: Path) -> list[Any]:
+    """The lines of a file that hold something, or the pictures of a folder, in the order of their names. Raises GraphError."""
+    try:
+        if path.is_dir():
+            values: list[Any] = [str(one) for one in sorted(path.iterdir()) if one.suffix.lower() in PICTURES and not one.name.startswith(".")]
+            what = "there is no picture in the folder"
+        else:
+            values = [line for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+            what = "there is no line in the file"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise _bad(parameter.name, f"`{path}` cannot be read: {reason.lower()}", "Check the name.") from None
+    if not values:
+        raise _bad(parameter.name, f"{what} `{path}`", "Give another.")
+    if len(values) > MOST_CELLS:
+        raise _bad(parameter.name, f"`{path}` holds more than {MOST_CELLS:,} values", "Give fewer.")
+    return values
+
+
+def _numbers(name: str, text: str) -> list[int] | list[float] | None:
+    """Of 0..7 or 0..1..0.25; both ends count. None where these are no numbers."""
+    parts = text.split("..")
+    try:
+        first, last, step = (Decimal(part) for part in (*parts, "1")[:3]) if len(parts) in (2, 3) else (None, None, None)
+    except InvalidOperation:
+        return None
+    if first is None:
+        return None
+    if not step or not all(map(Decimal.is_finite, (first, last, step))) or (last - first) * step < 0:
+        raise _bad(name, f"{brief(text)} never gets from its first number to its last", "Write FIRST..LAST or FIRST..LAST..STEP.")
+    count = (last - first) / step
+    if count >= MOST_CELLS:
+        raise _bad(name, f"{brief(text)} is more than {MOST_CELLS:,} values", "Take a larger step.")
+    values = [first + i * step for i in range(math.floor(count) + 1)]
+    whole = all("." not in part and "e" not in part.lower() for part in parts)
+    return [int(value) for value in values] if whole else [float(value) for value in values]
+
+
+def _plain(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if isinstance(value, (list, dict)) else value
+
+
+def _bad(name: str, message: str, fix: str) -> GraphError:
+    return GraphError([Problem("bad-axis", f"the input `{name}` cannot be swept over: {message}", fix=fix)])
