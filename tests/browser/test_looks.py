@@ -14,6 +14,7 @@ import pytest
 from hands import INPUTS, OUTPUTS, calm, card, open_graph, run_by
 from looking import cut_off, outside, overlaps, scrolls_sideways, untold
 from playwright.sync_api import Page, expect
+from server_process import until
 
 WINDOW = {"width": 1280, "height": 720}
 LARGE = {"width": 1920, "height": 1080}
@@ -202,6 +203,25 @@ def test_an_empty_graph_and_its_first_nodes(page, server, views):
     calm(page)
     views.look("first nodes")
     views.check()
+
+
+def test_all_that_is_in_view_stays_so_when_a_panel_opens_and_the_map_comes_when_something_does_not(page, server, views):
+    open_graph(page, server, "caption")
+    expect(card(page, OUTPUTS)).to_be_visible()
+    overview = page.locator(".react-flow__minimap")
+    wide = card(page, OUTPUTS).bounding_box()["width"]
+    expect(overview).to_be_hidden()
+    page.keyboard.press("Alt+3")
+    edge = page.locator(".panel").bounding_box()["x"]
+    until(lambda: (box := card(page, OUTPUTS).bounding_box()) and box["x"] + box["width"] <= edge)
+    expect(overview).to_be_hidden()
+    page.keyboard.press("Alt+3")
+    until(lambda: card(page, OUTPUTS).bounding_box()["width"] == pytest.approx(wide, abs=1))
+    page.keyboard.press("Control+0")
+    expect(overview).to_be_visible()
+    page.keyboard.press(".")
+    views.prefer(language="zh")
+    expect(card(page, INPUTS)).to_have_attribute("aria-label", "输入")  # and what the keyboard comes to is named in the language chosen
 
 
 def test_groups_notes_and_colours(page, server, views):

@@ -20,7 +20,8 @@ import { Title } from "./Title"
 
 const History = lazy(() => import("./History").then(({ History }) => ({ default: History })))
 
-export function Bar() {
+/** nothing: no graph is open, and there is none to share or to run. */
+export function Bar({ nothing }: { nothing: boolean }) {
   const t = useT()
   const [, navigate] = useLocation()
   const [past, setPast] = useState(false)
@@ -49,16 +50,14 @@ export function Bar() {
         <Item icon={<Copy size={14} />} run={() => void leaveFor(() => openNew({ doc: currentDoc(), wanted: name || nameFrom(title) }))}>{t("duplicate")}</Item>
         <Item icon={<Past size={14} />} disabled={!name} run={() => setPast(true)}>{t("history")}</Item>
       </Menu>
-      <Title />
-      <SaveState showHistory={() => setPast(true)} />
+      {!nothing && <><Title /><SaveState showHistory={() => setPast(true)} /></>}
       <span className="bar-gap" />
       <button type="button" className="bare icon" aria-label={t("undo")} title={`${t("undo")} (${keys("Mod+Z")})`} disabled={!undoable} onClick={() => history().undo()}><Undo2 size={16} /></button>
       <button type="button" className="bare icon" aria-label={t("redo")} title={`${t("redo")} (${keys("Mod+Shift+Z")})`} disabled={!redoable} onClick={() => history().redo()}><Redo2 size={16} /></button>
       <span className="bar-line" />
       <button type="button" className="bare icon" aria-label={t("help")} title={`${t("help")} (?)`} onClick={() => perform("keys.sheet")}><CircleHelp size={16} /></button>
       <Preferences />
-      <ShareMenu />
-      <RunArea />
+      {!nothing && <><ShareMenu /><RunArea /></>}
       {past && <Suspense><History close={() => setPast(false)} /></Suspense>}
     </header>
   )

@@ -55,7 +55,7 @@ export default function Editor({ name }: { name: string }) {
   return (
     <ReactFlowProvider>
       <div className="editor">
-        <Bar />
+        <Bar nothing={error !== null} />
         <Conflict />
         <Keys />
         <Help />
