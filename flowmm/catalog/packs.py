@@ -100,21 +100,28 @@ def _installed(op: str) -> NodeSpec | None:
     return found.spec if found else None
 
 
-def find(op: str) -> NodeSpec:
-    """The spec of a node type; imports only the module it lives in. Raises UnknownOp."""
+def known(op: str) -> NodeSpec | None:
+    """The spec of a node type, None where no installed pack has it; imports only the module it lives in."""
     if op.startswith("local:"):
         found = _declared.get(op[6:])
-        if found is not None:
-            return found.spec
-        raise UnknownOp(f"`{op}` is a node of a script; import that script first, or move the node into a pack")
+        return found.spec if found is not None else None
     spec = _installed(op)
     if spec is None:
         _installed.cache_clear()
+    return spec
+
+
+def find(op: str) -> NodeSpec:
+    """The spec of a node type. Raises UnknownOp, which says what is missing."""
+    spec = known(op)
+    if spec is None:
         raise UnknownOp(_unknown(op))
     return spec
 
 
 def _unknown(op: str) -> str:
+    if op.startswith("local:"):
+        return f"`{op}` is a node of a script; import that script first, or move the node into a pack"
     pack_name, _, path = op.rpartition(":")
     if pack_name and pack_name not in packs():
         return f"`{op}` needs the pack `{pack_name}`, which is not installed"

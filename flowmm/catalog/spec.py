@@ -6,9 +6,9 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..sockets.handles import Handle
@@ -56,6 +56,14 @@ class Branch:
     port: str
 
 
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What a node of one version becomes in the next. inputs: a function of its inputs as a graph writes them. outputs: new names by old."""
+
+    inputs: Callable[[dict[str, Any]], dict[str, Any]]
+    outputs: Mapping[str, str]
+
+
 @dataclass(slots=True, eq=False)
 class NodeSpec:
     """Everything the engine, the catalogue and the editor know of a node type.
@@ -86,6 +94,7 @@ class NodeSpec:
     late: bool = False
     generic: bool = False  # some port has a type variable
     hands_on: bool = False  # only hands on its one input, as a reroute does: graphs are run without it
+    migrations: Mapping[int, Migration] = field(default_factory=dict)  # by the version that they lead away from
 
     def __post_init__(self) -> None:
         """Worked out once: graphs of 100,000 nodes ask for each of these 100,000 times."""
@@ -107,6 +116,7 @@ class Node:
         self._spec: NodeSpec | None = None
         self._describe: Callable | None = None
         self._spaces: Callable | None = None
+        self._migrations: dict[int, Migration] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         graph = BUILDING.get()
@@ -127,12 +137,25 @@ class Node:
         self._spaces = rule
         return rule
 
+    def migrate(self, version: int, **outputs: str) -> Callable[[Callable], Callable]:
+        """Decorator: from the inputs of a node that was made with this version, as the graph writes them, to those of the next version.
+
+        outputs: new names of its outputs by their old ones, where they changed.
+        """
+
+        def declare(rule: Callable) -> Callable:
+            self._migrations[version] = Migration(rule, outputs)
+            return rule
+
+        return declare
+
     @property
     def spec(self) -> NodeSpec:
         if self._spec is None:
             from .packs import op_of
 
             self._spec = _read_spec(self.function, op_of(self.function), self._options, self._describe, self._spaces)
+            self._spec.migrations = self._migrations
         return self._spec
 
     def __repr__(self) -> str:

@@ -13,12 +13,12 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..catalog import NodeSpec, Port, UnknownOp, find
+from ..catalog import NodeSpec, Port, UnknownOp, find, known
 from ..sockets.types import Type
 from .coerce import Folder
 from .document import DEEPEST, Document, NodeDoc, OutputDoc
 from .frames import COMBINE, MOST, Frame, entry_spec, exit_spec, frame_of, no_such_port
-from .pieces import PREFIX, Finder, Piece, narrowest, same, spec_of
+from .pieces import PREFIX, Finder, Piece, narrowest, same
 from .problems import Problem, Unreadable, a, closest, listed, shorten
 
 MOST_NODES = 250_000  # of a graph that was opened up: a short text can name a graph that names ten graphs ten times, and so on
@@ -109,20 +109,22 @@ def lower(document: Document, finder: Finder | None = None, folder: Folder | Non
     finder: gives the saved graph of a name, as a graph in this folder knows it; raises Unreadable. identity: what tells this document from
     other saved graphs, so that a ring through itself is seen.
     """
-    if not any(node.op.startswith(PREFIX) or node.mode or node.each or node.loop or _hands_on(node.op) for node in document.nodes.values()):
-        return Lowered(document)
-    return _Opening(document, finder, folder, identity).whole()
+    top = Piece(document, folder, identity, {})
+    bends = {op for op in {node.op for node in top.document.nodes.values()} if op.startswith(PREFIX) or _hands_on(op)}
+    if not any(node.op in bends or node.mode or node.each or node.loop for node in top.document.nodes.values()):
+        return Lowered(top.document, list(top.problems))
+    return _Opening(top, finder).whole()
 
 
 class _Opening:
-    def __init__(self, document: Document, finder: Finder | None, folder: Folder | None, identity: str):
-        self.finder, self.top = finder, folder
-        self.lowered = Lowered(document)
+    def __init__(self, top: Piece, finder: Finder | None):
+        self.finder, self.top = finder, top.folder
+        self.lowered = Lowered(top.document, list(top.problems))
         self.stand_ins, self.off = self.lowered.stand_ins, self.lowered.off
         self.nodes: dict[str, NodeDoc] = {}
         self.kept: dict[str, NodeDoc] = {}  # nodes that are no more, but could be a plain node if need be
         self.values = 0  # in lists: a short text can name a list of ten lists of ten lists, and so on
-        self.opened = [_Opened(Piece(document, folder, identity, {}), "", None, ((identity, ""),), iter(document.nodes.items()))]
+        self.opened = [_Opened(top, "", None, ((top.identity, ""),), iter(top.document.nodes.items()))]
 
     def whole(self) -> Lowered:
         document = self.lowered.document
@@ -208,6 +210,8 @@ class _Opening:
             else:
                 self._say(Problem("missing-input", f"nothing is wired to `{port}`", name, port, fix="Wire a value to it."))
                 bound[port] = Nothing()
+        for problem in piece.problems:
+            self._say(replace(problem, node=f"{name}/{problem.node}"))
         within = _Opened(piece, f"{name}/", bound, chain, iter(piece.document.nodes.items()))
         outputs = {output: self._in(within, {"from": one.source}) for output, one in piece.document.outputs.items()}
         if frame is None:
@@ -276,7 +280,7 @@ class _Opening:
                 {port: [fed.type for fed in piece.input_ports(port, self.finder)] for port in piece.document.inputs},
                 {output: type_ for output, type_ in made.items() if type_ is not None},
             )
-        spec = spec_of(node.op)
+        spec = known(node.op)
         if spec is None:
             message = f"what `{shorten(node.op)}` would hand on is not known"
             self._say(Problem("unknown-op", message, name, fix="Install the pack it comes from, or mute it."))
@@ -300,7 +304,7 @@ class _Opening:
         self.nodes[name] = node.model_copy(update={"inputs": inputs})
 
     def _needs(self, node: NodeDoc, port: str) -> bool:
-        spec = spec_of(node.op)
+        spec = known(node.op)
         return spec is None or port not in spec.inputs or spec.inputs[port].required
 
     def _settle(self, value: Any, node: str, port: str, depth: int = 0) -> Any:
@@ -380,7 +384,7 @@ class _Opening:
 
 def _hands_on(op: str) -> bool:
     """Whether nodes of this type only hand on their input, as a reroute does."""
-    spec = spec_of(op)
+    spec = known(op)
     return spec is not None and spec.hands_on
 
 

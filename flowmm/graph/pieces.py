@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..catalog import NodeSpec, Port, UnknownOp, find
+from ..catalog import Port, known
 from ..sockets.types import ListOf, Type, Union, assignable, has_variables
 from .coerce import Folder
 from .document import Document, InputDoc, NodeDoc, OutputDoc, is_name
+from .migrate import migrated
 from .problems import Problem, Unreadable, listed, shorten
 
 PREFIX = "graph:"  # an op that begins so is a graph
@@ -29,12 +30,14 @@ Finder = Callable[[str, Folder | None], Found]
 
 
 class Piece:
-    """A graph that may be used as a node. scope: by name, the definitions that its nodes may mean: its own, then those of the graphs around it."""
+    """A graph that may be used as a node. scope: by name, the definitions that its nodes may mean: its own, then those of the graphs around it.
+    document: of the node versions installed here; problems: what could not be brought there."""
 
-    __slots__ = ("document", "folder", "identity", "scope")
+    __slots__ = ("document", "folder", "identity", "problems", "scope")
 
     def __init__(self, document: Document, folder: Folder | None, identity: str, around: dict[str, Piece]):
-        self.document, self.folder, self.identity = document, folder, identity
+        self.document, self.problems = migrated(document)
+        self.folder, self.identity = folder, identity
         self.scope = around
         if document.graphs:
             self.scope = dict(around)  # handed on before it is full, so that definitions may mean each other
@@ -54,7 +57,7 @@ class Piece:
     @classmethod
     def of_node(cls, node: NodeDoc, inputs: Collection[str]) -> Piece:
         """A single node as a graph of these inputs."""
-        name, spec = node.op.rpartition(".")[2].rpartition(":")[2], spec_of(node.op)
+        name, spec = node.op.rpartition(".")[2].rpartition(":")[2], known(node.op)
         name = name if is_name(name) and name != "input" else "node"
         inputs = [port for port in dict.fromkeys(inputs) if spec is None or port in spec.inputs]
         made = node.model_copy(update={"each": [], "loop": None, "inputs": {port: {"from": f"input.{port}"} for port in inputs}})
@@ -73,7 +76,7 @@ class Piece:
                 return None
             lists += bool(made.each)
             if not made.op.startswith(PREFIX):
-                spec = spec_of(made.op)
+                spec = known(made.op)
                 return _listed(spec.outputs[port].type, lists) if spec and port in spec.outputs else None
             try:
                 piece, name = piece.find(made.op, finder), port
@@ -97,7 +100,7 @@ class Piece:
                     fresh = [(inner, port, deep) for port, deep in ports.items() if (inner.identity, port) not in seen]
                     seen.update((inner.identity, port) for port in ports)
                     stack += fresh
-                elif ports and (spec := spec_of(node.op)) is not None:
+                elif ports and (spec := known(node.op)) is not None:
                     for port, deep in ports.items():
                         if port in spec.inputs:
                             yield replace(spec.inputs[port], type=_listed(spec.inputs[port].type, deep))
@@ -127,14 +130,6 @@ def holders(name: str) -> Iterator[str]:
     while name:
         yield name
         name = name.rpartition("/")[0]
-
-
-def spec_of(op: str) -> NodeSpec | None:
-    """The node type of an op, None where no installed pack has it."""
-    try:
-        return find(op)
-    except UnknownOp:
-        return None
 
 
 def same(one: Type, other: Type) -> bool:
