@@ -175,6 +175,22 @@ def serve(
     run_server(host, port, device, token=chosen, hosts=allow_host, roots=root, threads=threads, dtype=dtype, as_json=log_json)
 
 
+@app.command("import", rich_help_panel="Graphs")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A workflow of ComfyUI, or a PNG that ComfyUI or AUTOMATIC1111 saved.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The graph's file; left out: NAME.flowmm.json, here.", show_default=False)] = None,
+    models: Annotated[list[Path], typer.Option(help="A folder to look for its models in, with all folders inside it.")] = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Make a flowmm graph of a workflow of ComfyUI, and say what became of every node.
+
+    Exit status: 0 if anything was made, 2 if the file is unreadable.
+    """
+    from .face.importing import import_file
+
+    sys.exit(0 if import_file(file, out, models, as_json) else 1)
+
+
 @app.command(rich_help_panel="Graphs")
 def draw(name: Name, out: Annotated[Path, typer.Option("--out", "-o", help="The SVG file.")] = Path("graph.svg")) -> None:
     """Draw a graph as SVG."""

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ..graph.coerce import Folder
-from ..graph.document import is_graph_name
+from ..graph.document import FOREIGN, is_graph_name
 from ..graph.document import load as load_document
 from ..graph.pieces import Found
 from ..graph.problems import Problem, Unreadable
@@ -35,7 +35,8 @@ def load(name: str | os.PathLike) -> Graph:
     """A graph by file name, by name, or from a PNG that flowmm made. Raises Unreadable with what to do.
 
     A PNG's inputs become the graph's defaults, so calling it reproduces the picture. Besides its own folder a graph may name the
-    examples that come with flowmm, so that a copy of a shipped graph works wherever it lies.
+    examples that come with flowmm and the models that were pulled or converted, so that a copy of a shipped graph works wherever it lies.
+    A workflow of ComfyUI is converted (see flowmm.importing), as is what its PNGs and those of AUTOMATIC1111 carry.
     """
     text = os.fspath(name)
     path = Path(text).expanduser()
@@ -53,8 +54,25 @@ def load(name: str | os.PathLike) -> Graph:
             raise Unreadable([Problem("no-graph", f"there is no file and no graph named `{text[:200]}`", fix=fix)])
     if path.suffix.lower() == ".png":
         return _from_png(path)
-    document, original = load_document(path)
-    return Graph(document, path=path, original=original, roots=(shipped(),))
+    try:
+        document, original = load_document(path)
+    except Unreadable as error:
+        if all(problem.code != FOREIGN for problem in error.problems):
+            raise
+        return _imported(path)
+    return Graph(document, path=path, original=original, roots=roots())
+
+
+def roots() -> tuple[Path, ...]:
+    """Folders beside its own that a graph may name files of."""
+    return shipped(), home() / "models"
+
+
+def _imported(path: Path) -> Graph:
+    from ..importing import opened_file
+    from ..importing.models import Models
+
+    return Graph(opened_file(path, Models([home() / "models"])).document, path=path, roots=roots())
 
 
 def piece(name: str, folder: Folder | None) -> Found:
@@ -67,7 +85,7 @@ def piece(name: str, folder: Folder | None) -> Found:
         close = get_close_matches(name[:200], known, 1)
         raise Unreadable([Problem("no-graph", "there is no graph of this name", fix=f"Did you mean `{close[0]}`?" if close else "`flowmm graphs` lists them.")])
     document, _ = load_document(path)
-    return Found(document, Folder(path.resolve().parent, (shipped(),)), str(path.resolve()))
+    return Found(document, Folder(path.resolve().parent, roots()), str(path.resolve()))
 
 
 def _from_png(path: Path) -> Graph:
@@ -75,13 +93,18 @@ def _from_png(path: Path) -> Graph:
 
     if not path.is_file():
         raise Unreadable([Problem("no-file", f"there is no file `{path.name}`", fix="Check the name.")])
-    document, found = restore(path)
-    graph = Graph(document, path=path, roots=(shipped(),)).with_defaults(**found["defaults"])
+    try:
+        document, found = restore(path)
+    except Unreadable as error:
+        if all(problem.code != FOREIGN for problem in error.problems):
+            raise
+        return _imported(path)
+    graph = Graph(document, path=path, roots=roots()).with_defaults(**found["defaults"])
     inputs = dict(graph.document.inputs)
     for name in found["absent"]:  # the file is not here: the run says which input it needs
         inputs[name] = inputs[name].model_copy()
         inputs[name].model_fields_set.discard("default")
-    return Graph(graph.document.model_copy(update={"inputs": inputs}), path=path, roots=(shipped(),))
+    return Graph(graph.document.model_copy(update={"inputs": inputs}), path=path, roots=roots())
 
 
 # The order in which the shipped graphs teach the field: by their first tag, then their second.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog import Port
 from ..graph.check import UNSET
-from ..graph.document import dump, read
+from ..graph.document import FOREIGN, dump, read
 from ..graph.problems import Problem, Unreadable
 from ..sockets import Image, NotAccepted
 from ..sockets.types import ListOf, Plain, Socket, Union
@@ -77,14 +77,19 @@ def opened(path: Path) -> tuple[bytes, dict[str, Any], str]:
 
     try:
         with PIL.Image.open(path) as picture:
-            text = getattr(picture, "text", {}).get(CHUNK)
+            texts = getattr(picture, "text", {})
     except (OSError, ValueError, SyntaxError) as error:
         raise Unreadable([Problem("not-a-picture", f"`{path.name}` cannot be read as a picture: {error}", fix="Check the file.")]) from None
-    return unpacked(text, f"`{path.name}`")
+    return unpacked(texts, f"`{path.name}`")
 
 
-def unpacked(text: str | None, where: str) -> tuple[bytes, dict[str, Any], str]:
-    """The same of what a PNG carries under CHUNK, which is None if it is not flowmm's. where: the picture in words. Raises Unreadable."""
+def unpacked(texts: Mapping[str, str], where: str) -> tuple[bytes, dict[str, Any], str]:
+    """The same of the texts that a PNG carries. where: the picture in words. Raises Unreadable, of code FOREIGN for another program's graph."""
+    from ..importing.opening import carries
+
+    text = texts.get(CHUNK)
+    if text is None and carries(texts):
+        raise Unreadable([Problem(FOREIGN, f"{where} carries a graph of another program", fix="`flowmm import FILE` makes a flowmm graph of it.")])
     if text is None:
         raise Unreadable([Problem("no-graph-inside", f"{where} carries no flowmm graph", fix="Open a PNG that flowmm saved.")])
     try:

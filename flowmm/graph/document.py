@@ -31,6 +31,7 @@ DEEPEST_GRAPHS = 16  # definitions within definitions
 MOST_TAGS, MOST_LANGUAGES = 1_000, 200
 MOST_REASONS, AT_ONCE = 100, 64  # why a document is not of the format: told of it, and items between two looks whether there are enough
 LARGEST_FILE = 2**28
+FOREIGN = "foreign-graph"  # the code of the problem with a file that holds another program's graph
 
 _REFERENCE = {"type": "object", "properties": {"from": {"type": "string", "pattern": r"^[^.]+\.[^.]+$"}},
               "required": ["from"], "additionalProperties": False}  # fmt: skip
@@ -142,7 +143,9 @@ def of(raw: Any, name: str = "the graph") -> Document:
         if not isinstance(raw, dict):
             raise _unreadable("not-a-graph", f"{name} holds a JSON {_json_kind(raw)}, not a graph", "A graph is an object with `nodes`.")
         if "flowmm" not in raw:
-            raise _unreadable("not-a-graph", f"{name} is JSON, but no flowmm graph{_guess(raw)}", 'A graph starts with {"flowmm": 1, …}.')
+            if guess := _guess(raw):
+                raise _unreadable(FOREIGN, f"{name} is JSON, but no flowmm graph (it looks like {guess})", "`flowmm import FILE` makes one of it.")
+            raise _unreadable("not-a-graph", f"{name} is JSON, but no flowmm graph", 'A graph starts with {"flowmm": 1, …}.')
         if type(raw["flowmm"]) is not int or raw["flowmm"] != FORMAT:
             raise _unreadable("format", f"{name} is of format {raw['flowmm']!r}; this flowmm reads format {FORMAT}", "Update flowmm to open it.")
         document = _validated(raw, name)
@@ -253,8 +256,8 @@ def is_name(name: str) -> bool:
     return name.isidentifier() and not keyword.iskeyword(name)
 
 
-def parse(text: str | bytes, name: str) -> Any:
-    """Strict JSON: UTF-8, no key twice, no NaN. Raises Unreadable."""
+def parse(text: str | bytes, name: str, *, lenient: bool = False) -> Any:
+    """Strict JSON: UTF-8, no key twice, no NaN. lenient: as other programs write it; the last of a key counts, and NaN is null. Raises Unreadable."""
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8-sig")
@@ -272,6 +275,8 @@ def parse(text: str | bytes, name: str) -> Any:
         raise _unreadable("not-a-number", f"{name} holds {word}, which is no JSON number", "Write a finite number.")
 
     try:
+        if lenient:
+            return json.loads(text, parse_constant=lambda _: None)
         return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
     except Unreadable:
         raise
@@ -362,11 +367,16 @@ def _unreadable(code: str, message: str, fix: str) -> Unreadable:
 
 
 def _guess(raw: dict) -> str:
-    if raw and all(isinstance(v, dict) and "class_type" in v for v in raw.values()):
-        return " (it looks like a ComfyUI API workflow)"
-    if "last_node_id" in raw:
-        return " (it looks like a ComfyUI workflow)"
+    """What other program's graph it may be, "" for none that is known; flowmm.importing reads it."""
+    if any(isinstance(one, dict) and isinstance(one.get("class_type"), str) for one in (*raw.values(), *_values(raw.get("prompt")))):
+        return "a ComfyUI API workflow"
+    if isinstance(raw.get("nodes"), list) and ("last_node_id" in raw or "links" in raw):
+        return "a ComfyUI workflow"
     return ""
+
+
+def _values(raw: Any) -> tuple[Any, ...]:
+    return tuple(raw.values()) if isinstance(raw, dict) else ()
 
 
 def _json_kind(value: Any) -> str:

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..face.graph import Graph
-from ..face.png import CHUNK, names_files, origin, unpacked
-from ..graph.document import dump, read
+from ..face.png import names_files, origin, unpacked
+from ..graph.document import FOREIGN, dump, read
+from ..graph.problems import Unreadable
+from ..importing.opening import Imported, of_texts
 from ..sockets import NotAccepted
 from .parts import Parts
 from .refusals import Refused
@@ -55,12 +57,18 @@ def _with_keys(asked: Any, made: Any) -> Any:
 
 def opened(parts: Parts, data: bytes) -> dict[str, Any]:
     """A graph's JSON, or a PNG that carries one: the document, its name, its inputs as a run takes them, and which of them are missing
-    with the names of their files. Raises Refused, GraphError."""
-    if data.startswith(PNG):
-        text, inputs, name = unpacked(parts.uploads.carried(data, CHUNK), "the picture")
-        document = json.loads(dump(read(text, "the graph inside the picture")))
-    else:
-        document, inputs, name = json.loads(dump(read(data, "the file"))), {}, ""
+    with the names of their files. What another program made is converted, and `report` says what became of it. Raises Refused, GraphError."""
+    texts: Mapping[str, str | bytes] = parts.uploads.carried(data) if data.startswith(PNG) else {"workflow": data}
+    try:
+        if data.startswith(PNG):
+            text, inputs, name = unpacked(texts, "the picture")
+            document = json.loads(dump(read(text, "the graph inside the picture")))
+        else:
+            document, inputs, name = json.loads(dump(read(data, "the file"))), {}, ""
+    except Unreadable as error:
+        if all(problem.code != FOREIGN for problem in error.problems):
+            raise
+        return _imported(parts, of_texts(texts))
     parts.library.open(document)  # within the bounds
     layout = document.get("layout") or {}
     given = layout.pop("given", None)  # pictures of the server on which it was edited, which may be another
@@ -69,8 +77,15 @@ def opened(parts: Parts, data: bytes) -> dict[str, Any]:
     found = {key: finder.find(value) for key, value in inputs.items() if key in document.get("inputs", {})}
     return {
         "graph": document, "name": name[:200], "inputs": {key: value for key, value in found.items() if value is not MISSING},
-        "missing": [{"input": key, "file": _file(inputs[key])} for key, value in found.items() if value is MISSING],
+        "missing": [{"input": key, "file": _file(inputs[key])} for key, value in found.items() if value is MISSING], "report": [],
     }  # fmt: skip
+
+
+def _imported(parts: Parts, made: Imported) -> dict[str, Any]:
+    document = json.loads(dump(made.document))
+    parts.library.open(document)
+    missing = [{"input": name, "file": file[:200]} for name, file in made.report.missing.items()]
+    return {"graph": document, "name": "", "inputs": {}, "missing": missing, "report": made.report.as_json()}
 
 
 MISSING = object()

@@ -101,8 +101,8 @@ class Uploads:
         """An upload as a mask: white is covered."""
         return self._opened(id, Mask)
 
-    def carried(self, data: bytes, name: str) -> str | None:
-        """A text that a PNG carries, by its name; the picture is proved as one that is kept, and is not kept."""
+    def carried(self, data: bytes) -> dict[str, str]:
+        """The texts that a PNG carries, by name; the picture is proved as one that is kept, and is not kept."""
         import PIL.Image
 
         if _kind(data) != "png":
@@ -110,7 +110,7 @@ class Uploads:
         with self._decoding:
             self._proved(data, "png")
             with PIL.Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-                return picture.text.get(name)
+                return dict(picture.text)
 
     def by_digest(self, sha256: str) -> str | None:
         """The upload whose bytes have this digest in hex, if it is here."""

@@ -87,7 +87,7 @@ BAD = {
     "not-json": ("{", 2, "is not JSON"),
     "a-list": ("[]", 2, "not a graph"),
     "empty": ("", 2, "is not JSON"),
-    "comfyui": ('{"1": {"class_type": "KSampler"}}', 2, "ComfyUI"),
+    "comfyui": ('{"1": {"class_type": "KSampler"}}', 1, "no outputs"),
     "duplicate-key": ('{"flowmm": 1, "nodes": {}, "nodes": {}}', 2, "twice"),
     "nan": ('{"flowmm": 1, "layout": {"x": NaN}}', 2, "NaN"),
     "brackets": ("[" * 100_000, 2, "nested deeper"),

@@ -81,7 +81,6 @@ GRAPH = {"flowmm": 1, "nodes": ONE, "outputs": OUT}
         ("[1, 2]", "not-a-graph"),
         ("null", "not-a-graph"),
         ("{}", "not-a-graph"),
-        ('{"3": {"class_type": "KSampler", "inputs": {}}}', "not-a-graph"),
         ('{"flowmm": 2, "nodes": {}}', "format"),
         ('{"flowmm": "1", "nodes": {}}', "format"),
         ('{"flowmm": true, "nodes": {}}', "format"),

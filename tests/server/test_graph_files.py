@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import api_nodes as n
 import PIL.Image
@@ -53,7 +54,7 @@ def result_of(server, **inputs) -> bytes:
 
 def test_a_graphs_json_opens_as_it_is(server):
     found = opened(server, json.dumps(mirror()).encode(), JSON)
-    assert found == {"graph": mirror(), "name": "", "inputs": {}, "missing": []}
+    assert found == {"graph": mirror(), "name": "", "inputs": {}, "missing": [], "report": []}
 
 
 def test_a_picture_opens_the_graph_and_the_inputs_that_made_it(server):
@@ -84,6 +85,38 @@ def test_a_picture_says_nothing_of_where_files_lie(server):
     made = result_of(server, image="examples/red-circle.png")
     with PIL.Image.open(io.BytesIO(made)) as file:
         assert str(shipped()) not in file.text["flowmm"]
+
+
+# ── what other programs made ────────────────────────────────────────────────────────────────────
+
+COMFY = Path(__file__).parent.parent / "corpus" / "comfyui"
+
+
+def test_a_workflow_of_comfyui_is_converted_and_told_of(server):
+    found = opened(server, (COMFY / "custom_nodes.json").read_bytes(), JSON)
+    assert found["graph"]["nodes"]["paint"]["op"] == "diffusion.sample" and found["graph"]["nodes"]["freeu_v2"]["op"] == "comfyui:FreeU_V2"
+    assert found["missing"] == [{"input": "model", "file": "painter-v1.safetensors"}] and found["inputs"] == {}
+    states = {line["type"]: line["state"] for line in found["report"]}
+    assert (states["KSampler"], states["FreeU_V2"]) == ("mapped", "placeholder")
+
+
+def test_so_is_a_picture_of_comfyui_and_it_runs(server):
+    found = opened(server, picture("PNG", {"prompt": (COMFY / "text_to_image_api.json").read_text()}))
+    assert [one["input"] for one in found["missing"]] == ["model"]
+    run = server.run(found["graph"], inputs={"model": "zoo:sd", "steps": 2})
+    assert run["state"] == "done", run["error"]
+
+
+def test_so_is_a_picture_with_parameters(server):
+    found = opened(server, picture("PNG", {"parameters": "a cat\nSteps: 3, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 32x32, Model: sd"}))
+    assert found["graph"]["inputs"]["prompt"]["default"] == "a cat" and found["report"]
+
+
+@pytest.mark.parametrize("name", ["two_stages_api", "odds_and_ends", "subgraph", "inpaint", "controlnet"])
+def test_what_was_converted_is_a_graph_of_this_server(server, name):
+    found = opened(server, (COMFY / f"{name}.json").read_bytes(), JSON)
+    answer = server.http.post("/api/check", json={"graph": found["graph"], "inputs": {"model": "zoo:sd"}})
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize(

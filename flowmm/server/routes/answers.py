@@ -146,13 +146,26 @@ class MissingInput(TypedDict):
     file: str
 
 
+class ImportLine(TypedDict):
+    """What became of a node of another program's graph. state: mapped, changed (with something that could not be kept), placeholder, left out,
+    missing (a file that is to be given), or note. node, type, title: the file's own. became: what was made of it. why: in words."""
+
+    state: str
+    node: str
+    type: str
+    title: str
+    became: str
+    why: str
+
+
 class Opened(TypedDict):
-    """inputs: as a run takes them. missing: those whose picture or model is not here."""
+    """inputs: as a run takes them. missing: those whose picture or model is not here. report: of a file of another program, else empty."""
 
     graph: dict[str, Any]
     name: str
     inputs: dict[str, Any]
     missing: list[MissingInput]
+    report: list[ImportLine]
 
 
 class Carried(TypedDict):

@@ -27,7 +27,7 @@ def router(parts: Parts) -> APIRouter:
             raise Refused(404, "no-sheet", "this copy of flowmm has no pictures of its graphs", "`flowmm demo --sheet FOLDER` makes them.") from None
         return Response(data, media_type="image/webp", headers={"Cache-Control": "private, max-age=31536000, immutable"})
 
-    @routes.post("/open", response_model=Opened, summary="Read a graph's file: JSON, or a PNG that carries its graph and inputs", openapi_extra={
+    @routes.post("/open", response_model=Opened, summary="Read a graph's file: JSON, or a PNG that carries its graph; also of ComfyUI", openapi_extra={
         "requestBody": {"required": True, "content": {
             "application/json": {"schema": {"type": "object"}}, "image/png": {"schema": {"type": "string", "format": "binary"}}}}})  # fmt: skip
     async def open_file(request: Request) -> Json:

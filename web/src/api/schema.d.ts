@@ -184,6 +184,18 @@ export interface components {
             shown: string;
             title: string;
         };
+        /**
+         * @description What became of a node of another program's graph. state: mapped, changed (with something that could not be kept), placeholder, left out,
+         *     missing (a file that is to be given), or note. node, type, title: the file's own. became: what was made of it. why: in words.
+         */
+        ImportLine: {
+            state: string;
+            node: string;
+            type: string;
+            title: string;
+            became: string;
+            why: string;
+        };
         /** @description A named input of the whole graph. Its type, range and help come from the ports it feeds. */
         InputDoc: {
             default?: unknown;
@@ -384,7 +396,7 @@ export interface components {
             axes?: string[];
             stack?: number[];
         };
-        /** @description inputs: as a run takes them. missing: those whose picture or model is not here. */
+        /** @description inputs: as a run takes them. missing: those whose picture or model is not here. report: of a file of another program, else empty. */
         Opened: {
             graph: {
                 [key: string]: unknown;
@@ -394,6 +406,7 @@ export interface components {
                 [key: string]: unknown;
             };
             missing: components["schemas"]["MissingInput"][];
+            report: components["schemas"]["ImportLine"][];
         };
         /** @description A named output of the whole graph. */
         OutputDoc: {
