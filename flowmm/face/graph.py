@@ -18,9 +18,10 @@ from ..graph.check import UNSET, Checked, Untrusted, check, input_value
 from ..graph.coerce import Folder
 from ..graph.document import Document, InputDoc, NodeDoc, OutputDoc, is_name, save, words
 from ..graph.lower import Lowered, lower
-from ..graph.pieces import PREFIX
+from ..graph.pieces import PREFIX, Piece
 from ..graph.problems import GraphError, Problem, listed
 from ..graph.signature import Parameter, check_inputs, missing, parameters
+from ..graph.surface import piece_types, surface
 from ..graph.wiring import Link, Wiring, wire
 from ..sockets.types import Var
 from .build import Wired, Wires, written
@@ -82,9 +83,31 @@ class Graph:
         if self._lowered is None:
             from .find import piece
 
-            identity = str(self.path.resolve()) if self.path else f"graph {id(self)}"
-            self._lowered = lower(self.document, piece, self.folder, identity)
+            self._lowered = lower(self.document, piece, self.folder, self._identity)
         return self._lowered
+
+    @property
+    def outside(self) -> Graph:
+        """The graph as one draws and wires it: nodes as they are named in the file, graphs used as nodes closed. To be looked at, not run."""
+        if self.lowered.document is self.document:
+            return self
+        from .find import piece
+
+        made = Graph(self.document, path=self.path, roots=self.roots, trusting=self.trusting)
+        made._own = self._own
+        made._lowered = surface(Piece(self.document, self.folder, self._identity, {}), piece)
+        return made
+
+    @property
+    def piece_types(self) -> dict[str, NodeSpec]:
+        """By op, the node types of the graphs that it uses as nodes."""
+        from .find import piece
+
+        return piece_types(Piece(self.document, self.folder, self._identity, {}), piece)
+
+    @property
+    def _identity(self) -> str:
+        return str(self.path.resolve()) if self.path else f"graph {id(self)}"
 
     @property
     def wiring(self) -> Wiring:

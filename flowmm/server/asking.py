@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..catalog import NodeSpec, packs
+from ..catalog.catalogue import describe as node_type
 from ..catalog.catalogue import type_json
 from ..engine.forecast import forecast
 from ..engine.runtime import Runtime
@@ -22,6 +23,7 @@ from ..models.patches import lora
 from ..models.source import open_source
 from ..models.weights import SourceError
 from ..sockets import NotAccepted
+from ..sockets.facts import UNKNOWN
 from ..sockets.types import ListOf, Type, instantiate
 from .refusals import Refused
 
@@ -33,9 +35,31 @@ def check(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Problems, typed edges with predicted shapes, the graph's inputs and outputs with their types, predicted memory in bytes."""
     checked, described = _typed(graph, inputs)
     return {
-        "problems": [problem.as_json() for problem in (checked.problems + described.problems)[:MOST_PROBLEMS]], "edges": edges(checked, described),
+        "problems": [told(problem) for problem in (checked.problems + described.problems)[:MOST_PROBLEMS]], "edges": _edges(graph, checked, described),
+        "types": {op: node_type(spec) for op, spec in graph.piece_types.items()},
         "inputs": {name: parameter(one) for name, one in graph.inputs.items()}, "outputs": outputs(graph, checked), "memory": _memory(described),
     }  # fmt: skip
+
+
+def told(problem: Problem) -> dict[str, str]:
+    """A problem of a node inside a piece is told at the piece, where it can be seen. inside: where in it."""
+    node, _, inside = problem.node.partition("/")
+    return problem.as_json() | ({"node": node, "inside": inside} if inside else {})
+
+
+def _edges(graph: Graph, checked: Checked, described: Described) -> list[dict[str, Any]]:
+    """The wires that are drawn; of one that comes out of a piece, what flows is known by the node in it that makes it."""
+    outside = graph.outside
+    if outside is graph:
+        return edges(checked, described)
+    seen, facts = outside.check(), {}
+    for i, spec in enumerate(outside.wiring.specs):
+        for name in spec.outputs if spec else ():
+            led, _ = graph.lowered.lead({"from": f"{outside.wiring.names[i]}.{name}"})
+            node, _, output = led["from"].partition(".") if isinstance(led, dict) and "from" in led else ("", "", "")
+            if node in graph.wiring.index:
+                facts[i, name] = described.facts.get((graph.wiring.index[node], output), UNKNOWN)
+    return edges(seen, Described(facts, describe(seen, check_inputs(outside.wiring, {}, outside.folder, outside.inputs)[1]).given))
 
 
 def _typed(graph: Graph, inputs: Mapping[str, Any]) -> tuple[Checked, Described]:
@@ -64,7 +88,8 @@ def outputs(graph: Graph, checked: Checked) -> dict[str, Any]:
     found = {}
     for name, link in graph.wiring.outputs.items():
         type_ = checked.output_type(link)
-        found[name] = {"type": type_json(type_) if type_ else None, "shown": str(type_ or "?"), "title": words(graph.document.outputs[name].title) or name}
+        title = words(graph.document.outputs[name].title) or name
+        found[name] = {"type": type_json(type_) if type_ else None, "shown": str(type_ or "?"), "title": title}
     return found
 
 
@@ -77,6 +102,7 @@ def compatible(graph: Graph, node: str, port: str, side: str) -> dict[str, Any]:
     ports: those already in the graph, each with whether it fits and why not. nodes: types that could be added, each with the
     ports that would fit.
     """
+    graph = graph.outside
     checked = graph.check()
     if side == "output":
         type_, source = _source(graph, checked, node, port)
@@ -182,7 +208,7 @@ def _without(graph: Graph, index: int, port: str) -> Checked:
     name = graph.wiring.names[index]
     nodes = dict(graph.document.nodes)
     nodes[name] = nodes[name].model_copy(update={"inputs": {p: value for p, value in nodes[name].inputs.items() if p != port}})
-    return Graph(graph.document.model_copy(update={"nodes": nodes}), path=graph.path, roots=graph.roots, trusting=graph.trusting).check()
+    return Graph(graph.document.model_copy(update={"nodes": nodes}), path=graph.path, roots=graph.roots, trusting=graph.trusting).outside.check()
 
 
 def _below(graph: Graph, index: int) -> set[int]:
@@ -228,11 +254,13 @@ def plan(graph: Graph, inputs: Mapping[str, Any], targets: list[str] | None, run
     run, _ = graph.prepare(inputs, only=targets, runtime=runtime)
     found = forecast(runtime, run.program, run.given, run.targets)
     checked, described = _typed(graph, inputs)
-    nodes = {name: state for state in ("cached", "free", "undecided") for name in getattr(found, state)} | dict.fromkeys(found.runs, "run")
+    nodes: dict[str, str] = {}
+    for state in ("free", "cached", "undecided", "runs"):  # of a piece, what is most work among its nodes
+        nodes |= {name.partition("/")[0]: state.removesuffix("s") for name in getattr(found, state)}
     problems = [Problem("node-failed", found.failed.message, found.failed.node)] if found.failed else []
     return {
-        "nodes": {name: nodes[name] for name in graph.wiring.names if name in nodes}, "runs": len(found.runs), "cached": len(found.cached),
-        "memory": _memory(described), "models": models(graph, inputs), "problems": [problem.as_json() for problem in problems],
+        "nodes": {name: nodes[name] for name in graph.document.nodes if name in nodes}, "runs": len(found.runs), "cached": len(found.cached),
+        "memory": _memory(described), "models": models(graph, inputs), "problems": [told(problem) for problem in problems],
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def fitting(graph: Graph, node: str, port: str, inputs: Mapping[str, Any] | None
     models: those that are here, the ones that fit first, each with why it does not. given: the model named there now, with whether
     it is here and if not what gets it; None if none is named. Raises Refused if there is no such input.
     """
-    inputs = inputs or {}
+    inputs, graph = inputs or {}, graph.outside
     value, fed = _now(graph, node, port, inputs)
     entries = [entry for entry in shelf.entries() if entry.kind != "unfinished"]
     found = [_problems(graph, node, port, inputs, entry.name) for entry in entries]

@@ -37,17 +37,18 @@ class _Asked:
         return self.left >= 0
 
     def errors(self, graph: Graph) -> int:
-        return sum(problem.level == "error" for problem in graph.check(**self.inputs).problems)
+        return sum(problem.level == "error" for problem in graph.outside.check(**self.inputs).problems)
 
 
 def with_repairs(graph: Graph, inputs: Mapping[str, Any], problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Problems as JSON, each with `repairs` where there are some."""
     if not any(problem["code"] in _MEND for problem in problems):
         return problems
-    asked, made, offered, left = _Asked(graph, inputs, graph.check(**inputs)), [], [], MOST_MENDED
+    outside = graph.outside
+    asked, made, offered, left = _Asked(outside, inputs, outside.check(**inputs)), [], [], MOST_MENDED
     for problem in problems:
         mend, found = _MEND.get(problem["code"]), []
-        if mend and left:
+        if mend and left and "inside" not in problem:
             left -= 1
             found = [repair for repair in mend(asked, Problem(**problem)) if repair not in offered]  # one cure may be that of several problems
             offered += found

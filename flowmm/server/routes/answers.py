@@ -190,7 +190,7 @@ cut: take away what is there. node: "input" for the graph's inputs, "" for its o
 
 
 class ProblemShape(TypedDict):
-    """level: error, warning, or unknown (cannot be told before a model is here)."""
+    """level: error, warning, or unknown (cannot be told before a model is here). inside: of a node that is a graph, the node in it."""
 
     code: str
     message: str
@@ -200,6 +200,7 @@ class ProblemShape(TypedDict):
     expected: str
     fix: str
     level: Literal["error", "warning", "unknown"]
+    inside: NotRequired[str]
     repairs: NotRequired[list[Repair]]
 
 
@@ -233,7 +234,10 @@ class Memory(TypedDict):
 
 
 class Check(TypedDict):
+    """types: of the graphs that it uses as nodes, by op."""
+
     problems: list[ProblemShape]
+    types: dict[str, NodeType]
     edges: list[EdgeShape]
     inputs: dict[str, GraphInput]
     outputs: dict[str, GraphOutput]
