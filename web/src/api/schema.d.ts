@@ -27,8 +27,12 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** @description types: of the graphs that it uses as nodes, by op. */
         Check: {
             problems: components["schemas"]["ProblemShape"][];
+            types: {
+                [key: string]: components["schemas"]["NodeType"];
+            };
             edges: components["schemas"]["EdgeShape"][];
             inputs: {
                 [key: string]: components["schemas"]["GraphInput"];
@@ -445,7 +449,7 @@ export interface components {
             models: components["schemas"]["NamedModel"][];
             problems: components["schemas"]["ProblemShape"][];
         };
-        /** @description level: error, warning, or unknown (cannot be told before a model is here). */
+        /** @description level: error, warning, or unknown (cannot be told before a model is here). inside: of a node that is a graph, the node in it. */
         ProblemShape: {
             code: string;
             message: string;
@@ -456,6 +460,7 @@ export interface components {
             fix: string;
             /** @enum {string} */
             level: "error" | "warning" | "unknown";
+            inside?: string;
             repairs?: components["schemas"]["Repair"][];
         };
         Progress: {

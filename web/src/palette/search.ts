@@ -24,7 +24,7 @@ export function nodeEntries(nodes: Catalogue["nodes"], fits: NewFit[] | null): E
   const byOp = fits && new Map(fits.map((fit) => [fit.op, fit]))
   return Object.values(nodes).flatMap(({ op, title, help, tags, inputs, outputs }) => {
     const fit = byOp?.get(op)
-    if (byOp && !fit) return []
+    if ((byOp && !fit) || op.startsWith("graph:")) return [] // graphs are listed for themselves
     const sockets = (ports: Record<string, { type: TypeShape }>) => Object.values(ports).map(({ type }) => type)
     const room = op.slice(0, op.lastIndexOf("."))
     return [{ id: op, kind: "node" as const, room, title, help, tags, inputs: sockets(inputs), outputs: sockets(outputs), ports: fit?.ports, items: fit?.items }]

@@ -34,6 +34,9 @@ const ENDED: ReadonlySet<string> = new Set<State>(["done", "failed", "interrupte
 export const hasEnded = (state: string | undefined): boolean => state !== undefined && ENDED.has(state)
 export const isActive = (current: Current | null): boolean => current !== null && !hasEnded(current.state)
 
+/** The node that is seen: of one inside a piece or a round, "piece/node" or "frame[3]/node", the one that holds it. */
+export const holder = (node: string): string => node.replace(/[/[].*$/s, "")
+
 /** Begin to follow a run. What the one before gave stays in view until it is given anew. */
 export function followed(before: Followed, run: Pick<Run, "id" | "state" | "error" | "seconds">, now: number): Followed {
   const { id, state, error, seconds } = run
@@ -44,7 +47,7 @@ export function followed(before: Followed, run: Pick<Run, "id" | "state" | "erro
 export function heard(before: Followed, frame: Frame): Followed {
   const { current } = before
   if (!current || frame.id !== current.id) return before
-  const node = frame.node ?? ""
+  const node = holder(frame.node ?? "")
   if (hasEnded(current.state) && frame.type !== "run" && frame.type !== "nodes") return before // what a node still said before it noticed
   switch (frame.type) {
     case "run":
@@ -73,11 +76,17 @@ function arrived(before: Followed, current: Current, frame: Frame): Followed {
   const names = frame.names ?? []
   const nodes = { ...before.nodes }
   const progress = { ...before.progress }
+  const took = { ...before.took }
   for (const name of names) {
-    nodes[name] = cached.has(name) ? "cached" : "done"
-    delete progress[name]
+    const node = holder(name)
+    nodes[node] = cached.has(name) && nodes[node] !== "done" ? "cached" : "done" // a piece was computed if anything in it was
+    delete progress[node]
   }
-  return { ...before, nodes, progress, took: { ...before.took, ...frame.took }, current: { ...current, done: current.done + names.length } }
+  for (const [name, seconds] of Object.entries(frame.took ?? {})) {
+    const node = holder(name)
+    took[node] = node === name ? seconds : (took[node] ?? 0) + seconds
+  }
+  return { ...before, nodes, progress, took, current: { ...current, done: current.done + names.length } }
 }
 
 /** The run waits again, has begun, or has ended. */
@@ -90,7 +99,7 @@ function turned(before: Followed, current: Current, frame: Frame, state: State):
 /** What was computed stays, what was under way is not any more, and the node that failed says so. */
 export function ended(before: Followed, current: Current, outputs: Record<string, RunOutput>): Followed {
   const nodes = Object.fromEntries(Object.entries(before.nodes).filter(([, state]) => state !== "running"))
-  if (current.error?.node) nodes[current.error.node] = "failed"
+  if (current.error?.node) nodes[holder(current.error.node)] = "failed"
   const results = Object.entries(outputs).map(([name, output]) => [name, { run: current.id, output }] as const)
   return { ...before, current, nodes, progress: {}, results: results.length ? { ...before.results, ...Object.fromEntries(results) } : before.results }
 }
@@ -103,9 +112,11 @@ export function caughtUp(before: Followed, run: Run): Followed {
   if (hasEnded(run.state)) return ended(before, now, run.outputs ?? {})
   const { live } = run
   if (!live) return { ...before, nodes: {}, progress: {}, current: now }
-  const going = Object.fromEntries(Object.keys(live.progress).map((node) => [node, "running"] as const))
+  const seen = <T>(by: Record<string, T>): Record<string, T> => Object.fromEntries(Object.entries(by).map(([node, one]) => [holder(node), one]))
+  const progress = seen(live.progress)
+  const going = Object.fromEntries(Object.keys(progress).map((node) => [node, "running"] as const))
   return {
-    ...before, nodes: { ...before.nodes, ...going }, progress: live.progress, texts: { ...before.texts, ...live.texts },
+    ...before, nodes: { ...before.nodes, ...going }, progress, texts: { ...before.texts, ...seen(live.texts) },
     current: { ...now, total: live.total, done: live.done, started: performance.now() - 1000 * live.seconds },
   }
 }

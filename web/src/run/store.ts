@@ -4,7 +4,7 @@ import { ApiError, api } from "../api/client"
 import { Events } from "../api/socket"
 import type { Frame, Problem, Run } from "../api/types"
 import { useDocument } from "../document/store"
-import { type Followed, NOTHING, caughtUp, followed, hasEnded, heard, isActive } from "./frames"
+import { type Followed, NOTHING, caughtUp, followed, hasEnded, heard, holder, isActive } from "./frames"
 import { ownRuns, remember } from "./own"
 
 export type { NodeState, Result } from "./frames"
@@ -112,8 +112,9 @@ async function takeOver(id: string): Promise<void> {
   })
 }
 
-function showPreview({ id, node = "", image }: Frame): void {
+function showPreview({ id, node: name = "", image }: Frame): void {
   const { current } = get()
+  const node = holder(name)
   if (!image || id !== current?.id || !isActive(current)) return
   const before = get().previews[node]
   const url = URL.createObjectURL(new Blob([image], { type: "image/jpeg" }))

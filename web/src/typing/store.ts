@@ -2,6 +2,7 @@
 import { create } from "zustand"
 import { ApiError, api } from "../api/client"
 import type { Check, Edge, Plan, Problem } from "../api/types"
+import { know } from "../app/catalogue"
 import { asked as request } from "../document/asked"
 import { useDocument } from "../document/store"
 import { useRuns } from "../run/store"
@@ -32,6 +33,7 @@ async function ask(): Promise<void> {
   useTyping.setState({ asking: true })
   try {
     const check = await api.check(about, signal)
+    know(check.types)
     useTyping.setState({ check, problems: check.problems, edges: wired(check.edges) })
     if (check.problems.some(({ level }) => level === "error") || !Object.keys(doc.outputs ?? {}).length) useTyping.setState({ plan: null })
     else {
