@@ -25,7 +25,8 @@ SHOWN_FILES = 20  # of a sweep
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder for the outputs; made if needed.", rich_help_panel=RUNNING)]
 Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="An input by name, as JSON or plain text; the only way "
                 "for one named like an option of run.", rich_help_panel=RUNNING)]  # fmt: skip
-Only = Annotated[list[str], typer.Option("--only", metavar="OUTPUT", help="Compute this output only.", rich_help_panel=RUNNING)]
+Only = Annotated[list[str], typer.Option("--only", metavar="NAME", help="Compute this only: an output, a node, or node.output.", rich_help_panel=RUNNING)]
+Until = Annotated[str, typer.Option("--until", metavar="NODE", help="Compute up to this node, and what comes out on the way.", rich_help_panel=RUNNING)]
 Each = Annotated[list[str], typer.Option("--each", metavar="NAME=VALUES", help="Run once for each value of an input, and with several of these for "
                  "each combination: seed=0..7, guidance=3,5,7, prompt=@lines.txt, image=folder, or a JSON list.", rich_help_panel=RUNNING)]  # fmt: skip
 Zip = Annotated[bool, typer.Option("--zip", help="Take the values of several --each side by side instead.", rich_help_panel=RUNNING)]
@@ -38,7 +39,7 @@ NoEmbed = Annotated[bool, typer.Option("--no-embed", help="Leave graph and input
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=RUNNING)]
 
 OPTIONS: dict[str, tuple[Any, Any]] = {
-    "out": (Out, Path("out")), "set": (Set, []), "each": (Each, []), "zip": (Zip, False), "only": (Only, []), "device": (Device, "auto"), "dtype": (Dtype, "float32"),
+    "out": (Out, Path("out")), "set": (Set, []), "each": (Each, []), "zip": (Zip, False), "only": (Only, []), "until": (Until, ""), "device": (Device, "auto"), "dtype": (Dtype, "float32"),
     "threads": (Threads, 0),
     "separate": (Separate, False), "no_cache": (NoCache, False), "no_embed": (NoEmbed, False), "quiet": (Quiet, False),
 }  # fmt: skip
@@ -141,13 +142,15 @@ def _run(graph: Graph, inputs: dict[str, Any], each: dict[str, list[Any]], optio
     from .progress import watching
     from .sweep import sweep
     from .tables import show
+    from .targets import until
 
     arguments = {"cache": None} if options["no_cache"] else {}
     runtime = Runtime(
         choose_device(options["device"]), dtype=options["dtype"], separate=options["separate"], threads=options["threads"], **arguments,
     )  # fmt: skip
     try:
-        how = {"only": options["only"] or None, "runtime": runtime}
+        only = [*options["only"], *(until(graph, options["until"]) if options["until"] else ())]
+        how = {"only": only or None, "runtime": runtime}
         with watching(graph.title, options["quiet"]) as listener:
             if each:
                 fixed = {name: value for name, value in inputs.items() if name not in each}

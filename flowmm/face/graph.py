@@ -22,9 +22,10 @@ from ..graph.pieces import PREFIX, Piece
 from ..graph.problems import GraphError, Problem, listed
 from ..graph.signature import Parameter, check_inputs, missing, parameters
 from ..graph.surface import piece_types, surface
-from ..graph.wiring import Link, Wiring, wire
+from ..graph.wiring import Wiring, wire
 from ..sockets.types import Var
 from .build import Wired, Wires, written
+from .targets import targets
 
 if TYPE_CHECKING:
     from ..engine.events import Event
@@ -227,7 +228,7 @@ class Graph:
     ) -> tuple[Run, Callable[[dict[str, Any]], Result]]:  # fmt: skip
         """A run that is checked and ready to execute, and what makes a Result of its values. Raises GraphError.
 
-        only: the outputs wanted, by name; or edges, as "node.output".
+        only: the outputs wanted, by name; or nodes, or edges, as "node.output".
         """
         from ..engine.run import Run
         from ..engine.runtime import default_runtime
@@ -235,10 +236,10 @@ class Graph:
 
         runtime = runtime or default_runtime(device or "auto")
         with without_gc():
-            targets = self._targets(only)
-            needed = self.wiring.ancestors([link.producer for link in targets.values()])
+            chosen = targets(self, only)
+            needed = self.wiring.ancestors([link.producer for link in chosen.values()])
             program, given = self._program(runtime.numeric, inputs, needed)
-        run = Run(runtime, program, given, targets, listener, priority)
+        run = Run(runtime, program, given, chosen, listener, priority)
         return run, lambda values: Result(self, dict(inputs), values, run)
 
     def explainable(self, node: str, inputs: Mapping[str, Any], runtime: Runtime) -> tuple[Program, dict, int]:
@@ -268,37 +269,6 @@ class Graph:
         thread = threading.Thread(target=work, name=f"flowmm-run-{self.name}", daemon=True)
         thread.start()
         return run, thread
-
-    def _targets(self, only: list[str] | None) -> dict[str, Link]:
-        outputs = self.wiring.outputs
-        missing = self.lowered.missing
-        if any(missing.get(name) == "" for name in (missing if only is None else only)):
-            raise GraphError(self.lowered.problems)
-        for name in only or ():
-            if name in missing:
-                raise GraphError([Problem("muted", f"the output `{name}` cannot do without `{missing[name]}`, which is muted", fix="Turn it on again.")])
-        if only is not None:
-            found = {name: self._edge(name) if "." in name else outputs.get(name) for name in only}
-            for name in found:
-                if "." not in name and name not in self.document.outputs:
-                    raise GraphError([Problem("no-such-output", f"the graph has no output `{name}`", fix=f"It has {listed(self.document.outputs)}.")])
-            return {name: link for name, link in found.items() if link is not None}
-        if missing and not outputs:
-            named = listed([f"`{name}`" for name in dict.fromkeys(missing.values())])
-            raise GraphError([Problem("muted", f"every output needs what is muted: {named}", fix="Turn some of it on again.")])
-        if not self.document.outputs:
-            raise GraphError([Problem("no-outputs", "the graph has no outputs, so there is nothing to run for", fix="Add one to `outputs`.")])
-        return outputs
-
-    def _edge(self, edge: str) -> Link:
-        led, _ = self.lowered.lead({"from": edge})
-        node, _, output = (led["from"] if isinstance(led, dict) and "from" in led else edge).partition(".")
-        index = self.wiring.index.get(node)
-        spec = self.wiring.specs[index] if index is not None else None
-        if spec is None or output not in spec.outputs:
-            known = listed([f"{node}.{name}" for name in spec.outputs] if spec else self.wiring.names)
-            raise GraphError([Problem("no-such-edge", f"there is no `{edge}` in this graph", fix=f"There is {known}.")])
-        return Link(index, output)
 
     def _program(self, numeric: str, inputs: Mapping[str, Any], needed: set[int]) -> tuple[Program, dict]:
         """The checked program for these inputs; checked again only when an input that decides spaces changes."""

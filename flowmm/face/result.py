@@ -54,10 +54,10 @@ class Result(Mapping):
         return len(self._values)
 
     def save(self, folder: str | os.PathLike, *, embed: bool = True) -> list[Path]:
-        """Write every output into a folder, named after it; the files written. embed: PNGs carry graph and inputs."""
+        """Write every output into a folder, named after it (one of a piece with - for /); the files written. embed: PNGs carry graph and inputs."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        return [path for name, value in self._values.items() for path in write(value, folder / name, embed=embed)]
+        return [path for name, value in self._values.items() for path in write(value, folder / name.replace("/", "-"), embed=embed)]
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={_brief(value)}" for name, value in self._values.items())
