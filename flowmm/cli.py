@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from .face.models_cli import app as models_app
+from .face.sharing_cli import app as sharing_app
 
 app = typer.Typer(
     name="flowmm", no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False,
@@ -19,6 +20,7 @@ app = typer.Typer(
 cache_app = typer.Typer(help="The cache on disk.", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
 app.add_typer(models_app, name="models")
+app.add_typer(sharing_app)
 
 Name = Annotated[str, typer.Argument(help="A graph file, the name of a graph, or a PNG that flowmm made.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs.")]

@@ -49,9 +49,9 @@ Box = tuple[str, list[str], list[str], dict[str, list[tuple[str, str, str]]]]
 
 def _boxes(graph: Graph) -> dict[str, Box]:
     """By name: title, wired inputs, outputs, and the (source, output, colour) of each wire."""
-    wiring = graph.wiring
+    wiring, names = graph.wiring, list(graph.wiring.document.nodes)  # the entry of a frame has a name of its own there
     boxes: dict[str, Box] = {"input": ("inputs", [], list(graph.document.inputs), {})} if graph.document.inputs else {}
-    for i, name in enumerate(wiring.names):
+    for i, name in enumerate(names):
         spec = wiring.specs[i]
         sources: dict[str, list] = {}
         for port, wire in wiring.wires[i].items():
@@ -59,14 +59,14 @@ def _boxes(graph: Graph) -> dict[str, Box]:
                 if type(leaf) is Link:
                     producer = wiring.specs[leaf.producer]
                     colour = _colour(producer.outputs[leaf.output].type) if producer else PLAIN
-                    sources.setdefault(port, []).append((wiring.names[leaf.producer], leaf.output, colour))
+                    sources.setdefault(port, []).append((names[leaf.producer], leaf.output, colour))
                 elif type(leaf) is Input:
                     colour = _colour(spec.inputs[port].type) if spec else PLAIN
                     sources.setdefault(port, []).append(("input", leaf.name, colour))
-        title = words(spec.title) if spec else f"? {graph.document.nodes[name].op}"
+        title = words(spec.title) if spec else f"? {wiring.document.nodes[name].op}"
         boxes[name] = (title, list(sources), list(spec.outputs) if spec else [], sources)
     if graph.document.outputs:
-        sources = {name: [(wiring.names[link.producer], link.output, PLAIN)] for name, link in wiring.outputs.items()}
+        sources = {name: [(names[link.producer], link.output, PLAIN)] for name, link in wiring.outputs.items()}
         boxes["output"] = ("outputs", list(graph.document.outputs), [], sources)
     return boxes
 

@@ -84,7 +84,7 @@ class Graph:
         if self._lowered is None:
             from .find import piece
 
-            self._lowered = lower(self.document, piece, self.folder, self._identity)
+            self._lowered = lower(self.document, piece, self.folder, self.identity)
         return self._lowered
 
     @property
@@ -96,7 +96,7 @@ class Graph:
 
         made = Graph(self.document, path=self.path, roots=self.roots, trusting=self.trusting)
         made._own = self._own
-        made._lowered = surface(Piece(self.document, self.folder, self._identity, {}), piece)
+        made._lowered = surface(Piece(self.document, self.folder, self.identity, {}), piece)
         return made
 
     @property
@@ -104,10 +104,11 @@ class Graph:
         """By op, the node types of the graphs that it uses as nodes."""
         from .find import piece
 
-        return piece_types(Piece(self.document, self.folder, self._identity, {}), piece)
+        return piece_types(Piece(self.document, self.folder, self.identity, {}), piece)
 
     @property
-    def _identity(self) -> str:
+    def identity(self) -> str:
+        """What tells it from other saved graphs."""
         return str(self.path.resolve()) if self.path else f"graph {id(self)}"
 
     @property
@@ -143,6 +144,10 @@ class Graph:
         problems, _ = check_inputs(self.wiring, given, folder, self.inputs)
         checked.pixels = folder.pixels if folder else 0
         checked.problems += self._input_problems + problems
+        if self.document.requires:
+            from .requires import problems as unmet
+
+            checked.problems += unmet(self, given)
         return checked
 
     # ── running ─────────────────────────────────────────────────────────────────────────────────
@@ -307,6 +312,12 @@ class Graph:
         """Write the graph as JSON. An untouched graph writes the bytes it was read from."""
         save(self.document, path, self._original)
         return Path(path)
+
+    def bundle(self) -> Graph:
+        """The graph as one document with every graph that it uses in it; `requires` says what else it needs. Raises GraphError."""
+        from .bundle import bundle
+
+        return bundle(self)
 
     def with_defaults(self, /, **defaults: Any) -> Graph:
         """A copy whose inputs have other defaults (plain JSON values)."""

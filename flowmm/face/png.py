@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog import Port
 from ..graph.check import UNSET
-from ..graph.document import FOREIGN, dump, read
-from ..graph.problems import Problem, Unreadable
+from ..graph.document import FOREIGN, Document, dump, read
+from ..graph.problems import GraphError, Problem, Unreadable
 from ..sockets import Image, NotAccepted
 from ..sockets.types import ListOf, Plain, Socket, Union
 
@@ -33,7 +33,17 @@ def origin(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if value is not UNSET:
             where = graph.folder.resolve if graph.path and name not in inputs else lambda text: Path.cwd() / os.path.expanduser(text)
             values[name] = portable(value, where, names_files(parameter.port))
-    return {"graph": dump(graph.document), "name": graph.name, "inputs": values, "versions": versions(graph)}
+    return {"graph": dump(_whole(graph)), "name": graph.name, "inputs": values, "versions": versions(graph)}
+
+
+def _whole(graph: Graph) -> Document:
+    """The document with the saved graphs that it uses; without those that are gone since."""
+    from .bundle import whole
+
+    try:
+        return whole(graph)
+    except GraphError:
+        return graph.document
 
 
 def versions(graph: Graph) -> dict[str, str]:

@@ -75,5 +75,5 @@ def _outputs(graph: Graph, node: str) -> list[str]:
         outputs, nodes = graph.document.outputs, graph.document.nodes
         close = closest(node, [*outputs, *nodes])
         fix = f"Did you mean `{close}`?" if close else f"Its outputs are {listed(outputs)}; its nodes are {listed(nodes)}."
-        raise GraphError([Problem("no-such-output", f"the graph has no output and no node `{node[:200]}`", fix=fix)])
+        raise GraphError([Problem("no-such-output", f"the graph has no output `{node[:200]}`, and no node of that name", fix=fix)])
     return [f"{node}.{output}" for output in found]

@@ -149,7 +149,7 @@ def of(raw: Any, name: str = "the graph") -> Document:
         if type(raw["flowmm"]) is not int or raw["flowmm"] != FORMAT:
             raise _unreadable("format", f"{name} is of format {raw['flowmm']!r}; this flowmm reads format {FORMAT}", "Update flowmm to open it.")
         document = _validated(raw, name)
-        problems = [problem for one in _all(document) for problem in (*_names(one), *_bounds(one))]
+        problems = [problem for one in every(document) for problem in (*_names(one), *_bounds(one))]
     if problems:
         raise Unreadable(problems)
     return document
@@ -194,7 +194,7 @@ def _definition(name: str, raw: Any, where: str, depth: int) -> Document:
     return _validated(raw, shown, depth)
 
 
-def _all(document: Document) -> Iterator[Document]:
+def every(document: Document) -> Iterator[Document]:
     """A document and every graph that it defines."""
     stack = [document]
     while stack:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,17 +11,14 @@ from ..catalog.catalogue import type_json
 from ..engine.forecast import forecast
 from ..engine.runtime import Runtime
 from ..face.graph import Graph
+from ..face.requires import Named, named_models, opened
 from ..face.tables import edges
-from ..graph.check import UNSET, Checked, input_value, mismatch
+from ..graph.check import UNSET, Checked, mismatch
 from ..graph.describe import Described, describe
 from ..graph.document import words
 from ..graph.problems import Problem, listed
 from ..graph.signature import check_inputs
-from ..graph.wiring import Const, Input, Link, Many
-from ..models.patches import lora
-from ..models.source import open_source
-from ..models.weights import SourceError
-from ..sockets import NotAccepted
+from ..graph.wiring import Link, Many
 from ..sockets.facts import UNKNOWN
 from ..sockets.types import ListOf, Type, instantiate
 from .refusals import Refused
@@ -266,30 +262,13 @@ def plan(graph: Graph, inputs: Mapping[str, Any], targets: list[str] | None, run
 
 def models(graph: Graph, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The models a graph names: source, where it is named, here or not, and if not what to do."""
-    wiring = graph.wiring
-    named: dict[str, list[str]] = {}
-    for i, spec in enumerate(wiring.specs):
-        for name, port in spec.inputs.items() if spec else ():
-            wire = wiring.wires[i].get(name)
-            value = None
-            if port.source:
-                value = wire.value if type(wire) is Const else input_value(wiring, wire.name, inputs)[0] if type(wire) is Input else None
-            if isinstance(value, str):
-                named.setdefault(value, []).append(f"{wiring.names[i]}.{name}")
-    return [{"source": source, "ports": ports, **_here(source, graph)} for source, ports in named.items()]
+    return [{"source": one.text, "ports": one.places, **here(one)} for one in named_models(graph, inputs)]
 
 
-def _here(source: str, graph: Graph) -> dict[str, Any]:
+def here(model: Named) -> dict[str, Any]:
     """A model or a LoRA that can be opened; else why not."""
     try:
-        name = source if source.startswith(("zoo:", "hf:")) else str(graph.folder.resolve(source))
-    except NotAccepted as error:
-        return {"here": False, "why": str(error)}
-    try:
-        open_source(name)
-    except (SourceError, ValueError) as error:
-        with contextlib.suppress(SourceError, ValueError):
-            lora(name, 1)
-            return {"here": True}
+        opened(model.path)
+    except ValueError as error:
         return {"here": False, "why": str(error)}
     return {"here": True}

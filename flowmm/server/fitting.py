@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..face.graph import Graph
+from ..face.requires import Named
 from ..graph.problems import Problem, listed
 from ..graph.wiring import Const, Input
 from ..models import shelf
-from .asking import _here as here
+from .asking import here
 from .refusals import Refused
 
 
@@ -31,7 +32,7 @@ def fitting(graph: Graph, node: str, port: str, inputs: Mapping[str, Any] | None
         made = {"name": entry.name, "kind": entry.kind, "class": entry.cls, "bytes": entry.bytes, "licence": entry.licence, "fits": not own}
         models.append(made | ({"why": why} if own else {}))
     models.sort(key=lambda one: not one["fits"])
-    return {"models": models, "given": {"source": value, **here(value, graph)} if isinstance(value, str) and value else None}
+    return {"models": models, "given": {"source": value, **here(Named(value, graph.folder, []))} if isinstance(value, str) and value else None}
 
 
 def _now(graph: Graph, node: str, port: str, inputs: Mapping[str, Any]) -> tuple[Any, set[str]]:

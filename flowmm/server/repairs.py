@@ -264,4 +264,5 @@ def _mismatch(asked: _Asked, problem: Problem) -> Iterator[Repair]:
 _MEND: dict[str, Callable[[_Asked, Problem], Iterator[Repair]]] = {
     "type-mismatch": _mismatch, "missing-input": _wire, "bad-literal": _set, "bad-input": _set_input, "dangling": _cut, "no-such-output": _cut,
     "no-such-input": _cut, "no-such-port": _cut, "unknown-space": _model, "unreadable-source": _model, "node-failed": _model,
+    "missing-model": _model,
 }  # fmt: skip

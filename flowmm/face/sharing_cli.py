@@ -1,0 +1,35 @@
+"""`flowmm bundle`: commands for graphs that go to others."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+Name = Annotated[str, typer.Argument(help="A graph file, the name of a graph, or a PNG that flowmm made.", show_default=False)]
+
+
+@app.command(rich_help_panel="Sharing")
+def bundle(
+    name: Name, out: Annotated[Path | None, typer.Option("--out", "-o", help="NAME.json, or NAME.png for a picture that carries the graph.")] = None,
+) -> None:
+    """Write a graph and all that it uses as one file, which says what else it needs: packs, models and files with their sha256.
+
+    `flowmm check` of that file on another machine says what is missing there and how to get it.
+    """
+    from .bundle import doubts, write
+    from .find import load
+
+    graph = load(name)
+    path = out or Path(f"{graph.name}-bundle.json")
+    if path.suffix.lower() not in (".json", ".png"):
+        print(f"error: `{path}` is neither .json nor .png; a bundle is one of them", file=sys.stderr)
+        sys.exit(2)
+    made = graph.bundle()
+    for problem in doubts(made):
+        print(f"{problem.level}: {problem}", file=sys.stderr)
+    print(write(made, path))
