@@ -1,7 +1,8 @@
-"""`flowmm bundle`: commands for graphs that go to others."""
+"""`flowmm bundle`, `diff`: commands for graphs that go to others."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -33,3 +34,24 @@ def bundle(
     for problem in doubts(made):
         print(f"{problem.level}: {problem}", file=sys.stderr)
     print(write(made, path))
+
+
+@app.command(rich_help_panel="Sharing")
+def diff(before: Name, after: Name, as_json: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False) -> None:
+    """Say in words how two graphs differ.
+
+    Exit status: 0 the same, but for the layout; 1 different; 2 unreadable.
+    """
+    from ..graph.diff import LAYOUT
+    from ..graph.diff import diff as compare
+    from .find import load
+
+    changes = compare(load(before).document, load(after).document)
+    differ = any(change.kind != LAYOUT for change in changes)
+    if as_json:
+        print(json.dumps({"same": not differ, "changes": [change.as_json() for change in changes]}, ensure_ascii=False, indent=2))
+    elif not differ:
+        print("only the layout differs" if changes else "they are the same")
+    else:
+        print(*(change.text for change in changes), sep="\n")
+    sys.exit(1 if differ else 0)

@@ -203,6 +203,19 @@ def every(document: Document) -> Iterator[Document]:
         stack += one.graphs.values()
 
 
+def references(value: Any) -> list[str]:
+    """The wires in a value of a node, as "node.port"."""
+    found, stack = [], [value]
+    while stack:
+        item = stack.pop()
+        if type(item) is dict and len(item) == 1:
+            if type(item.get("from")) is str:
+                found.append(item["from"])
+            elif type(item.get("list")) is list:
+                stack += item["list"]
+    return found
+
+
 def load(path: str | os.PathLike) -> tuple[Document, bytes]:
     """Read a graph file: the document and its bytes. Raises Unreadable."""
     path = Path(path)

@@ -16,7 +16,7 @@ from typing import Any
 from ..catalog import NodeSpec, Port, UnknownOp, find, known
 from ..sockets.types import Type
 from .coerce import Folder
-from .document import DEEPEST, Document, NodeDoc, OutputDoc
+from .document import DEEPEST, Document, NodeDoc, OutputDoc, references
 from .frames import COMBINE, MOST, Frame, entry_spec, exit_spec, frame_of, no_such_port
 from .pieces import PREFIX, Finder, Piece, narrowest, same
 from .problems import Problem, Unreadable, a, closest, listed, shorten
@@ -339,8 +339,8 @@ class _Opening:
         readers: dict[str, list[tuple[str, str]]] = {}
         for name, node in self.nodes.items():
             for port, value in node.inputs.items():
-                for source in _sources(value):
-                    readers.setdefault(source, []).append((name, port))
+                for source in references(value):
+                    readers.setdefault(source.partition(".")[0], []).append((name, port))
         while stack:
             source = stack.pop()
             for name, port in readers.get(source, ()):
@@ -386,18 +386,6 @@ def _hands_on(op: str) -> bool:
     """Whether nodes of this type only hand on their input, as a reroute does."""
     spec = known(op)
     return spec is not None and spec.hands_on
-
-
-def _sources(value: Any) -> Iterator[str]:
-    """The nodes that a value is read from."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if type(item) is dict and len(item) == 1:
-            if type(item.get("from")) is str:
-                yield item["from"].partition(".")[0]
-            elif type(item.get("list")) is list:
-                stack += item["list"]
 
 
 def _without(value: Any, gone: Container[str]) -> Any:
