@@ -8,13 +8,23 @@ from flowmm.sockets import T
 
 @node(version=1, title={"en": "Reroute", "zh": "转接"}, tags=("logic",), hands_on=True)
 def reroute(value: T) -> T:
-    """A bend in a wire. It costs nothing: graphs are run without it."""
+    """A bend in a wire. It costs nothing: graphs are run without it.
+
+    Returns what it is given.
+
+    Reference: none, for the eye only.
+    """
     return value
 
 
 @node(version=1, title={"en": "Constant", "zh": "常量"}, tags=("logic",), hands_on=True)
 def constant(value: T) -> T:
-    """A value that several nodes read: a number, a text, yes or no. It costs nothing: graphs are run as if it were written at each of them."""
+    """A value that several nodes read: a number, a text, yes or no. It costs nothing: graphs are run as if it were written at each of them.
+
+    Returns the value.
+
+    Reference: none, the engine leaves it out.
+    """
     return value
 
 

@@ -245,7 +245,7 @@ def sample_prior(
     with using(context, prior) as module:
         predict = PriorNetwork(module, stepper, guidance)
         generators = context.generators(seed.value, len(positive.hidden))
-        predict.prompt(positive, negative)
+        predict.tell(positive, negative)
         stepper.set_timesteps(steps, device=module.device)
         start = noise((module.config.embedding_dim,), generators, module) * stepper.init_noise_sigma
         return Embedding(module.post_process_latents(denoise(predict, stepper, start, stepper.timesteps, generators, context)))

@@ -110,6 +110,24 @@ def words(w: Writer, box: Box) -> list[Bundle]:
     return [{"conditioning": {"from": f"{name}.conditioning"}}]
 
 
+def zero(w: Writer, box: Box) -> list[Bundle]:
+    found = w.given(box, "conditioning")
+    name = w.node(box, "nothing", "diffusion.zero", conditioning=part(found, "conditioning"))
+    return [found | {"conditioning": {"from": f"{name}.conditioning"}}]
+
+
+def combine(w: Writer, box: Box) -> list[Bundle]:
+    """Both prompts at once. What steers one of them steers both."""
+    first, second = w.given(box, "conditioning_1"), w.given(box, "conditioning_2")
+    controls = list(first.get("controls", ()))
+    if controls != second.get("controls", []):
+        w.remark("a control of one of the prompts steers both")
+        controls += [one for one in second.get("controls", ()) if one not in controls]
+    _room(controls)
+    name = w.node(box, "both", "diffusion.combine", first=part(first, "conditioning"), second=part(second, "conditioning"))
+    return [first | second | {"conditioning": {"from": f"{name}.conditioning"}} | ({"controls": controls} if controls else {})]
+
+
 # ── control ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -120,15 +138,20 @@ def load_control(w: Writer, box: Box) -> list[Bundle]:
 
 def _control(w: Writer, box: Box, **span: Any) -> dict[str, str]:
     """A bypassed control is muted: the sampler then does without it."""
+    _room(*(w.given(box, name).get("controls", ()) for name in ("conditioning", "positive", "negative")))
     box.mode = box.mode and "mute"
     strength = w.promoted(box, "strength", "control_strength", w.number(box, "strength", 1.0, 0.0, CONTROL))
     net, hint = part(w.given(box, "control_net"), "net"), part(w.given(box, "image"), "image")
     return {"from": f"{w.node(box, 'control', 'diffusion.control', model=net, hint=hint, strength=strength, **span)}.control"}
 
 
-def _with(found: Bundle, control: dict[str, str]) -> Bundle:
-    if len(found.get("controls", ())) >= MOST_CONTROLS:
+def _room(*controls: Any) -> None:
+    """Raises Unmapped where there are so many that they are no longer meant."""
+    if any(len(every) >= MOST_CONTROLS for every in controls):
         raise Unmapped(f"more than {MOST_CONTROLS} controls steer one prompt")
+
+
+def _with(found: Bundle, control: dict[str, str]) -> Bundle:
     return found | {"controls": [*found.get("controls", ()), control]}
 
 
@@ -235,7 +258,7 @@ def primitive(w: Writer, box: Box) -> list[Bundle]:
 KINDS = sampling.HANDLERS | {
     "CheckpointLoaderSimple": checkpoint, "CheckpointLoader": checkpoint, "DiffusersLoader": diffusers_folder, "UNETLoader": unet, "CLIPLoader": clip,
     "VAELoader": vae, "LoraLoader": lora, "LoraLoaderModelOnly": lora_model_only, "CLIPSetLastLayer": last_layer,
-    "CLIPTextEncode": words, "ControlNetLoader": load_control, "DiffControlNetLoader": load_control,
+    "CLIPTextEncode": words, "ConditioningZeroOut": zero, "ConditioningCombine": combine, "ControlNetLoader": load_control, "DiffControlNetLoader": load_control,
     "ControlNetApply": control, "ControlNetApplyAdvanced": control_advanced,
     "LoadImage": load_image, "LoadImageMask": load_mask, "ImageScale": scale, "ImageBatch": batch, "VAEDecode": decode, "VAEDecodeTiled": decode_tiled,
     "SaveImage": save, "PreviewImage": save, "Reroute": reroute,

@@ -25,6 +25,7 @@ from .value import SOCKETS, C, E, K, NotAccepted, P, S, T, V, Value, X, socket
 from .values import (
     Attention,
     Codes,
+    Combined,
     Conditioning,
     Constraint,
     Control,
@@ -48,8 +49,8 @@ from .values import (
 from .widgets import Between, Help, ModelSource, Multiline
 
 __all__ = [
-    "Attention", "Autoencoder", "Between", "C", "Classifier", "ClassNames", "Codebook", "Codes", "Conditioning", "Constraint", "ContrastiveModel",
-    "Control", "ControlNet", "Denoiser", "E", "Embedding", "Extra", "Fact", "FeatureMap", "Handle", "HeatMap", "Help", "Hidden", "Image",
+    "Attention", "Autoencoder", "Between", "C", "Classifier", "ClassNames", "Codebook", "Codes", "Combined", "Conditioning", "Constraint",
+    "ContrastiveModel", "Control", "ControlNet", "Denoiser", "E", "Embedding", "Extra", "Fact", "FeatureMap", "Handle", "HeatMap", "Help", "Hidden", "Image",
     "ImageEncoder", "ImageProcessor", "K", "Known", "Labels", "LanguageModel", "Latent", "Logits", "LogitScale", "Mask", "ModelSource", "Multiline",
     "NoiseSchedule", "NotAccepted", "P", "Pixels", "Posterior", "Prior", "Prompt", "S", "Score", "Scorer", "Seed", "socket", "SOCKETS", "Space", "T",
     "Text", "TextEncoder", "Tokenizer", "Tokens", "V", "Value", "X",

@@ -168,6 +168,33 @@ class Conditioning(Value, Generic[C]):
     mask: Any = None
     colour = "#7d5cd6"
 
+    @property
+    def prompts(self) -> tuple[Conditioning, ...]:
+        """What is said at once: itself, and what is combined with it."""
+        return (self,)
+
+    def repeated(self, times: int) -> Conditioning:
+        """Each item several times, one after the other."""
+        if times == 1:
+            return self
+        return Conditioning(*(None if part is None else part.repeat_interleave(times, 0) for part in (self.hidden, self.pooled, self.mask)))
+
+
+@socket
+class Combined(Conditioning[C], Generic[C]):
+    """Several prompts at once: a denoiser's predictions for them are averaged. others: Conditioning of the same shape, beside the first."""
+
+    others: tuple = ()
+    colour = "#8a5fe0"
+
+    @property
+    def prompts(self) -> tuple[Conditioning, ...]:
+        return (Conditioning(self.hidden, self.pooled, self.mask), *self.others)
+
+    def repeated(self, times: int) -> Conditioning:
+        first, *others = (one.repeated(times) for one in self.prompts)
+        return Combined(first.hidden, first.pooled, first.mask, tuple(others))
+
 
 @socket
 class Latent(Value, Generic[S]):

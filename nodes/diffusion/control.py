@@ -99,22 +99,37 @@ class Nets:
         for module, hint, one in self.nets:
             if not one.strength or step / self.total < one.start or (step + 1) / self.total > one.end:
                 continue
-            guess, copies = one.guess or module.config.global_pool_conditions, denoiser.copies
-            alone = guess and copies == 2
+            guess, copies, avoided = one.guess or module.config.global_pool_conditions, denoiser.copies, denoiser.avoided
+            alone = guess and avoided > 0
             told = {"encoder_hidden_states": denoiser.hidden, **(denoiser.added or {})}
             seen = noisy
             if alone:  # the conditional half
-                seen, told = seen.chunk(copies)[-1], {name: value.chunk(copies)[-1] for name, value in told.items()}
-            elif copies > 1:
-                hint = torch.cat([hint] * copies)
+                seen, told = _rest(seen, copies, avoided), {name: _rest(value, copies, avoided) for name, value in told.items()}
+            shown = copies - avoided if alone else copies
+            hint = torch.cat([hint] * shown) if shown > 1 else hint
             hidden = told.pop("encoder_hidden_states")
             down, mid = module(seen, timestep, encoder_hidden_states=hidden, controlnet_cond=hint, conditioning_scale=one.strength,
                                guess_mode=guess, added_cond_kwargs=told or None, return_dict=False)  # fmt: skip
             if alone:
-                down, mid = [torch.cat([torch.zeros_like(part), part]) for part in down], torch.cat([torch.zeros_like(mid), mid])
+                down, mid = [_behind_zeros(part, shown, avoided) for part in down], _behind_zeros(mid, shown, avoided)
             downs = [before + now for before, now in zip(downs, down)] if downs else down
             middle = mid if middle is None else middle + mid
         return {} if middle is None else {"down_block_additional_residuals": downs, "mid_block_additional_residual": middle}
+
+
+def _rest(batch: Any, copies: int, avoided: int) -> Any:
+    """A batch of copies without its first ones."""
+    import torch
+
+    rest = batch.chunk(copies)[avoided:]
+    return rest[0] if len(rest) == 1 else torch.cat(rest)
+
+
+def _behind_zeros(batch: Any, copies: int, avoided: int) -> Any:
+    """A batch of copies with zeros for those that nothing is added to."""
+    import torch
+
+    return torch.cat([*[torch.zeros_like(batch.chunk(copies)[0])] * avoided, batch])
 
 
 def _open(source: str) -> Component:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowmm.sockets import Conditioning
+
 
 class Guided:
     """Classifier-free guidance round a network; a family says how its network is called and what a prompt is to it.
@@ -19,6 +21,7 @@ class Guided:
     def __init__(self, module: Any, stepper: Any, scale: float, rescale: float = 0.0):
         self.module, self.stepper, self.scale, self.rescale = module, stepper, scale, rescale
         self.copies = 2 if scale > 1 else 1
+        self.avoided = self.copies - 1  # of the copies, those that are told what to stay away from
 
     @property
     def channels(self) -> int:
@@ -37,6 +40,20 @@ class Guided:
         """Channels [B, X, h, w] beside the latent, for all steps."""
         raise ValueError(f"a {type(self.module).__name__} sees nothing beside the latent; leave `extra` out")
 
+    def tell(self, positive: Conditioning, negative: Conditioning | None) -> None:
+        """The prompts, for all steps; before anything else."""
+        if any(one is not None and len(one.prompts) > 1 for one in (positive, negative)):
+            self.at_once(positive, negative)
+        self.prompt(positive, negative)
+
+    def prompt(self, positive: Conditioning, negative: Conditioning | None) -> None:
+        """What the network attends to."""
+        raise NotImplementedError
+
+    def at_once(self, positive: Conditioning, negative: Conditioning | None) -> None:
+        """Several prompts, whose predictions are averaged; before `prompt`."""
+        raise ValueError(f"a {type(self.module).__name__} takes no combined prompts; wire one prompt to it")
+
     def steer_by(self, nets: Any) -> None:
         """ControlNets, for all steps."""
         raise ValueError(f"no ControlNet can steer a {type(self.module).__name__}; leave `controls` out")
@@ -47,8 +64,12 @@ class Guided:
 
     def guide(self, prediction: Any) -> Any:
         """One prediction out of the whole batch of copies."""
-        unconditional, conditional = prediction.chunk(2)
-        return self.steer(unconditional, conditional)
+        copies = prediction.chunk(self.copies)
+        avoided, wanted = copies[: self.avoided], copies[self.avoided :]
+        conditional = wanted[0] if len(wanted) == 1 else sum(wanted) / len(wanted)
+        if not avoided:
+            return conditional
+        return self.steer(avoided[0] if len(avoided) == 1 else sum(avoided) / len(avoided), conditional)
 
     def steer(self, unconditional: Any, conditional: Any) -> Any:
         """Away from the unconditional prediction, towards the conditional one."""
@@ -63,6 +84,6 @@ class Guided:
         """Tensors of the two halves as one batch on the module's device and in its dtype; without guidance the positive alone."""
         import torch
 
-        wanted = [positive] if self.copies == 1 else [negative, positive]
+        wanted = [negative, positive] if self.avoided else [positive]
         wanted = [one.to(self.module.device, self.module.dtype) for one in wanted]
         return torch.cat(wanted) if len(wanted) > 1 else wanted[0]

@@ -93,7 +93,7 @@ def sample(
         generators = context.generators(seed.value, items)
         predict.size = size
         predict.image_scale = denoiser.setting("image_guidance", 1.5) if image_guidance is None else image_guidance
-        predict.prompt(positive, negative)
+        predict.tell(positive, negative)
         timesteps = steps_of(stepper, steps, 1.0 if latent is None else strength, (start, end), latent is not None, module.device)
         begin = Start(
             (denoiser.setting("channels", predict.channels), rows, columns), latent, extra, stepper=stepper, timesteps=timesteps,
@@ -171,12 +171,4 @@ def matched(
     if 1 not in (prompts, pictures) and prompts != pictures:
         raise ValueError(f"there are {prompts} prompts, but {pictures} pictures to start from; one of either, or as many of both, fit")
     items = count * max(prompts, pictures)
-    return _repeated(positive, items // prompts), negative and _repeated(negative, items // len(negative.hidden))
-
-
-def _repeated(conditioning: Conditioning, times_each: int) -> Conditioning:
-    """Each item several times, one after the other."""
-    if times_each == 1:
-        return conditioning
-    fields = vars(conditioning)
-    return Conditioning(**{name: None if part is None else part.repeat_interleave(times_each, 0) for name, part in fields.items()})
+    return positive.repeated(items // prompts), negative and negative.repeated(items // len(negative.hidden))

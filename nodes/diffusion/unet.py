@@ -20,12 +20,17 @@ class UNet(Guided):
 
     def prompt(self, positive: Conditioning, negative: Conditioning | None) -> None:
         """What the network attends to; once for all steps."""
-        self.hidden = self.both(negative and negative.hidden, positive.hidden)
+        self.hidden = self.both(negative and _all(negative, "hidden"), _all(positive, "hidden"))
         self.added = None
         if self.module.config.addition_embed_type == "text_time":
-            pooled = self.both(negative and negative.pooled, positive.pooled)
-            wanted, avoided = (self._times(len(positive.hidden), pooled.shape[1], score) for score in AESTHETICS)
+            pooled = self.both(negative and _all(negative, "pooled"), _all(positive, "pooled"))
+            counts = [len(positive.hidden) * len(one.prompts) for one in (positive, negative or positive)]
+            wanted, avoided = (self._times(count, pooled.shape[1], score) for count, score in zip(counts, AESTHETICS))
             self.added = {"text_embeds": pooled, "time_ids": self.both(avoided, wanted)}
+
+    def at_once(self, positive: Conditioning, negative: Conditioning | None) -> None:
+        self.avoided = len(negative.prompts) if negative else 0
+        self.copies = len(positive.prompts) + self.avoided
 
     def see(self, channels: Any) -> None:
         import torch
@@ -52,12 +57,20 @@ class UNet(Guided):
         return torch.tensor([told], dtype=self.module.dtype).repeat(count, 1)
 
 
+def _all(said: Conditioning, field: str) -> Any:
+    """Of several prompts at once, one after the other as one batch."""
+    import torch
+
+    every = [getattr(one, field) for one in said.prompts]
+    return every[0] if len(every) == 1 else torch.cat(every)
+
+
 class Edit(UNet):
     """A UNet that edits the picture it sees; it is led by the text and by that picture, each with a scale of its own."""
 
     def __init__(self, module: Any, stepper: Any, scale: float, rescale: float = 0.0):
         super().__init__(module, stepper, scale, rescale)
-        self.copies = 3 if scale > 1 else 1
+        self.copies, self.avoided = 3 if scale > 1 else 1, 0  # its halves are three, and its own to guide
 
     def both(self, negative: Any, positive: Any) -> Any:
         """With text and picture, with the picture alone, with neither."""
@@ -65,6 +78,9 @@ class Edit(UNet):
 
         wanted = [positive] if self.copies == 1 else [positive, negative, negative]
         return torch.cat([one.to(self.module.device, self.module.dtype) for one in wanted])
+
+    def at_once(self, positive: Conditioning, negative: Conditioning | None) -> None:
+        raise ValueError("a model that edits by instruction takes one at a time; wire one prompt to it")
 
     def see(self, channels: Any) -> None:
         import torch

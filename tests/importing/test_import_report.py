@@ -40,7 +40,7 @@ def test_a_placeholder_is_one_problem_and_no_more(imported):
     assert {problem.code for problem in problems if problem.level == "error"} == {"unknown-op"}
 
 
-@pytest.mark.parametrize("name", ["text_to_image", "controlnet", "image_to_image", "inpaint", "inpaint_api", "odds_and_ends", "subgraph", "two_stages_api"])
+@pytest.mark.parametrize("name", ["text_to_image", "controlnet", "image_to_image", "inpaint", "inpaint_api", "odds_and_ends", "subgraph", "two_stages_api", "combined_api"])
 def test_the_classic_nodes_leave_nothing_wrong(imported, name):
     assert [str(problem) for problem in Graph(imported(name).document).check().errors()] == []
 

@@ -112,7 +112,6 @@ def test_a_bypassed_lora_changes_nothing_and_the_same_one_turned_on_does(importe
         node["mode"] = 0 if node["type"] == "LoraLoader" else node["mode"]
     on = imported(raw)
     assert on.document.nodes["styled"].mode == "" and on.document.inputs["lora_weight"].default == 0.8
-    raw["nodes"] = [node for node in raw["nodes"]]
     changed = run(on)
     assert not np.array_equal(pixels(off), pixels(changed))
     assert np.array_equal(pixels(off), pixels(run(on, lora_weight=0.0)))
@@ -133,3 +132,21 @@ def test_a_graph_with_unknown_nodes_gives_what_does_not_need_them(imported, run)
     assert pixels(run(made)).shape == (1, 3, 32, 32)
     ops = {name: node.op for name, node in made.document.nodes.items()}
     assert [op for op in ops.values() if op.startswith("comfyui:")] == ["comfyui:FreeU_V2", "comfyui:Detailer+ (pack)", "comfyui:VideoSaver"]
+
+
+def test_prompts_that_are_combined_and_one_that_is_zeroed(imported, run):
+    made = imported("combined_api")
+    assert made.report.of("placeholder") == [] and made.document.inputs["prompt_2"].default == "a small green star on a black background"
+    nodes = made.document.nodes
+    assert nodes["paint"].inputs["positive"] == {"from": "both.conditioning"} and nodes["paint"].inputs["negative"] == {"from": "nothing.conditioning"}
+    one, two = made.document.inputs["prompt"].default, made.document.inputs["prompt_2"].default
+    assert pixels(run(made)).shape == (1, 3, 32, 32)
+    both, first, second = (latent(made, a, b) for a, b in ((one, two), (one, one), (two, two)))
+    # what is zeroed is the first prompt's, and zero whatever that is
+    assert np.allclose(both, (first + second) / 2, atol=5e-2) and not np.allclose(first, second, atol=1)
+
+
+def latent(made, prompt, prompt_2):
+    """What one step makes, before it is a picture: linear in what the denoiser says."""
+    graph = Graph(made.document)
+    return graph.peek("paint.latent", model="zoo:sd", prompt=prompt, prompt_2=prompt_2, steps=1, scheduler="euler").values.numpy()

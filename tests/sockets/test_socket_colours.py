@@ -14,7 +14,7 @@ FAMILIES = {
     "text": ("Text", "Tokens", "Prompt", "Tokenizer", "LanguageModel"),
     "picture": ("Image", "Mask", "Pixels", "ImageProcessor"),
     "latent": ("Latent", "Posterior", "Codes", "Denoiser", "Autoencoder", "Codebook"),
-    "embedding": ("Conditioning", "Hidden", "Embedding", "FeatureMap", "TextEncoder", "ImageEncoder", "Prior"),
+    "embedding": ("Conditioning", "Combined", "Hidden", "Embedding", "FeatureMap", "TextEncoder", "ImageEncoder", "Prior"),
     "score": ("Score", "Labels", "Logits", "Classifier", "Scorer"),
 }
 HUES = {"text": (80, 165), "picture": (195, 215), "latent": (300, 355), "embedding": (232, 280), "score": (25, 50)}  # degrees
