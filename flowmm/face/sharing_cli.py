@@ -1,4 +1,4 @@
-"""`flowmm bundle`, `diff`: commands for graphs that go to others."""
+"""`flowmm bundle`, `diff`, `export`: commands for graphs that go to others."""
 
 from __future__ import annotations
 
@@ -55,3 +55,33 @@ def diff(before: Name, after: Name, as_json: Annotated[bool, typer.Option("--jso
     else:
         print(*(change.text for change in changes), sep="\n")
     sys.exit(1 if differ else 0)
+
+
+@app.command(rich_help_panel="Sharing")
+def export(
+    name: Name, python: Annotated[bool, typer.Option("--python", help="As a Python script; there is no other form so far.")] = True,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The script; left out: it is printed.")] = None,
+) -> None:
+    """Write a graph as a readable Python script that calls its nodes one after another and gives the same."""
+    from ..files import write_whole
+    from .export import export as script
+    from .find import load
+
+    text = script(load(name), out)
+    if out is None:
+        print(text, end="")
+        return
+    print(write_whole(out, text.encode()))
+
+
+@app.command("new-pack", rich_help_panel="Installation")
+def new_pack(
+    name: Annotated[str, typer.Argument(help="Letters, digits, - and _, as in my-nodes.", show_default=False)],
+    folder: Annotated[Path, typer.Option(help="Where its folder is made.")] = Path(),
+) -> None:
+    """Make a pack of nodes that works, to begin with: one node, its test, its entry point."""
+    from .new_pack import new_pack as make
+
+    for path in make(name, folder):
+        print(path)
+    print(f"\nNext: pip install -e {folder / name}, then `flowmm packs` lists it.", file=sys.stderr)

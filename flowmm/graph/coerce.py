@@ -11,7 +11,7 @@ from typing import Any
 from ..catalog import Port
 from ..sockets import Image, NotAccepted, Value
 from ..sockets.images import open_picture
-from ..sockets.types import Choice, ListOf, Plain, Socket, Type, Union, Var
+from ..sockets.types import Choice, ListOf, Plain, Socket, Type, Union, Var, read
 from .problems import brief
 
 MOST_PIXELS = 2**28  # of all pictures that a graph names itself: they are in memory at once, and a short text can name one a million times
@@ -83,6 +83,11 @@ def coerce(value: Any, port: Port, folder: Folder | None = None) -> Any:
     if port.source and folder is not None and type(made) is str and not made.startswith(("zoo:", "hf:")):
         made = str(folder.resolve(made))
     return made
+
+
+def accept(value: Any, hint: Any) -> Any:
+    """A plain value as a socket, or a list or union of them, takes it: accept("star.png", Image). Raises NotAccepted."""
+    return _convert(value, read(hint), None)
 
 
 def _model(value: Any) -> Any:

@@ -90,7 +90,7 @@ class Lowered:
 
 
 @dataclass(slots=True)
-class _Opened:
+class Opened:
     """A piece that is being opened up. bound: what its inputs stand for, in names of the whole; None at the top, whose inputs stay.
 
     chain: the pieces it lies in and itself, as (identity, the node that holds it).
@@ -113,10 +113,12 @@ def lower(document: Document, finder: Finder | None = None, folder: Folder | Non
     bends = {op for op in {node.op for node in top.document.nodes.values()} if op.startswith(PREFIX) or _hands_on(op)}
     if not any(node.op in bends or node.mode or node.each or node.loop for node in top.document.nodes.values()):
         return Lowered(top.document, list(top.problems))
-    return _Opening(top, finder).whole()
+    return Opening(top, finder).whole()
 
 
-class _Opening:
+class Opening:
+    """Opens a piece up, with all pieces in it."""
+
     def __init__(self, top: Piece, finder: Finder | None):
         self.finder, self.top = finder, top.folder
         self.lowered = Lowered(top.document, list(top.problems))
@@ -124,7 +126,7 @@ class _Opening:
         self.nodes: dict[str, NodeDoc] = {}
         self.kept: dict[str, NodeDoc] = {}  # nodes that are no more, but could be a plain node if need be
         self.values = 0  # in lists: a short text can name a list of ten lists of ten lists, and so on
-        self.opened = [_Opened(top, "", None, ((top.identity, ""),), iter(top.document.nodes.items()))]
+        self.opened = [Opened(top, "", None, ((top.identity, ""),), iter(top.document.nodes.items()))]
 
     def whole(self) -> Lowered:
         document = self.lowered.document
@@ -150,7 +152,7 @@ class _Opening:
 
     # ── opening up ──────────────────────────────────────────────────────────────────────────────
 
-    def _node(self, around: _Opened, name: str, node: NodeDoc) -> None:
+    def _node(self, around: Opened, name: str, node: NodeDoc) -> None:
         inputs = {port: self._in(around, value) for port, value in node.inputs.items()}
         if node.mode == "mute":
             self.off[name] = name
@@ -168,7 +170,7 @@ class _Opening:
         else:
             self.nodes[name] = node.model_copy(update={"inputs": inputs})
 
-    def _in(self, around: _Opened, value: Any) -> Any:
+    def _in(self, around: Opened, value: Any) -> Any:
         """A value of a graph in names of the whole. Its depth was bounded when the graph was read."""
         if type(value) is dict and len(value) == 1:
             (key, inner), = value.items()
@@ -181,7 +183,7 @@ class _Opening:
                 return {"list": [self._in(around, item) for item in inner]}
         return value if around.piece.folder is self.top else Placed(value, around.piece.folder)
 
-    def _open(self, around: _Opened, name: str, node: NodeDoc, inputs: dict[str, Any]) -> None:
+    def _open(self, around: Opened, name: str, node: NodeDoc, inputs: dict[str, Any]) -> None:
         piece = self._piece(around, name, node, inputs)
         if piece is None:
             return
@@ -212,7 +214,7 @@ class _Opening:
                 bound[port] = Nothing()
         for problem in piece.problems:
             self._say(replace(problem, node=f"{name}/{problem.node}"))
-        within = _Opened(piece, f"{name}/", bound, chain, iter(piece.document.nodes.items()))
+        within = Opened(piece, f"{name}/", bound, chain, iter(piece.document.nodes.items()))
         outputs = {output: self._in(within, {"from": one.source}) for output, one in piece.document.outputs.items()}
         if frame is None:
             self.stand_ins[name] = outputs
@@ -232,7 +234,7 @@ class _Opening:
         self.nodes[frame.name] = NodeDoc(op=specs[frame.name].op, **{"in": state | outputs})
         self.lowered.frames[frame.name] = frame
 
-    def _piece(self, around: _Opened, name: str, node: NodeDoc, inputs: dict[str, Any]) -> Piece | None:
+    def _piece(self, around: Opened, name: str, node: NodeDoc, inputs: dict[str, Any]) -> Piece | None:
         """The graph that a node stands for; of a plain node that is a frame, itself. None, and it is said, if there is none."""
         if not node.op.startswith(PREFIX):
             try:
@@ -260,7 +262,7 @@ class _Opening:
         self._say(Problem("recursion", f"{held} holds itself, by way of {shown}", name, fix="Take one of these nodes out."))
         self.off[name] = ""
 
-    def _bypass(self, around: _Opened, name: str, node: NodeDoc, inputs: dict[str, Any]) -> None:
+    def _bypass(self, around: Opened, name: str, node: NodeDoc, inputs: dict[str, Any]) -> None:
         """Each output stands for the first input of its type that is wired or set."""
         taken, made = self._types(around, name, node)
         self.stand_ins[name] = stands = {}
@@ -269,7 +271,7 @@ class _Opening:
             message = f"`{name}` is bypassed, and nothing that it is given is {a(type_)} that it could hand on as `{output}`"
             stands[output] = inputs[port] if port else Nothing(Problem("cannot-bypass", message, fix="Mute it instead, or wire something else."))
 
-    def _types(self, around: _Opened, name: str, node: NodeDoc) -> tuple[dict[str, list[Type]], dict[str, Type]]:
+    def _types(self, around: Opened, name: str, node: NodeDoc) -> tuple[dict[str, list[Type]], dict[str, Type]]:
         """Types of the inputs and outputs of a node, also of a graph used as one."""
         if node.op.startswith(PREFIX):
             piece = self._piece(around, name, node, {})
