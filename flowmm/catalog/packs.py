@@ -19,6 +19,7 @@ from .spec import Node, NodeSpec
 
 GROUP = "flowmm.packs"
 BUILTIN = "builtin"
+PLACEHOLDERS = {"comfyui": "ComfyUI"}  # prefixes of nodes of other programs: flowmm.importing keeps what it does not know under them
 
 
 class UnknownOp(LookupError):
@@ -122,6 +123,9 @@ def find(op: str) -> NodeSpec:
 def _unknown(op: str) -> str:
     if op.startswith("local:"):
         return f"`{op}` is a node of a script; import that script first, or move the node into a pack"
+    program = PLACEHOLDERS.get(op.partition(":")[0])
+    if program is not None:
+        return f"`{op}` only keeps the place of a node of {program} that flowmm does not have"
     pack_name, _, path = op.rpartition(":")
     if pack_name and pack_name not in packs():
         return f"`{op}` needs the pack `{pack_name}`, which is not installed"

@@ -34,7 +34,10 @@ class Made:
 
 @dataclass(slots=True)
 class Definitions:
-    """All that a file defines, as far as it was used. known: by how one is used; shapes: its name, by its text but for what its inputs are. boxes: how many were made into nodes, bounded as a short file can name ten that name ten."""
+    """All that a file defines, as far as it was used. known: by how one is used; shapes: its name, by its text but for what its inputs are.
+
+    boxes: how many were made into nodes, bounded as a short file can name ten that name ten.
+    """
 
     report: Report
     graphs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -58,7 +61,10 @@ class Definitions:
             raise Unmapped(f"opened up, the subgraphs have more than {MOST_BOXES:,} nodes")
         values, inner = _told(box, sheet)
         entries, wires = _entries(w, box, sheet, values)
-        made = self._definition(box.kind, replace(sheet, boxes=_set(sheet, inner, entries)), entries, inner)
+        made = self._definition(box.kind, sheet, entries, inner)
+        self.boxes += 1 + len(made.asked)
+        if self.boxes > MOST_BOXES:
+            raise Unmapped(f"opened up, the subgraphs have more than {MOST_BOXES:,} nodes and settings")
         given = {port: wire for port, wire in wires.items() if port in made.inputs}
         for port, (wanted, default, file, fields) in made.asked.items():
             if port not in made.inputs:
@@ -71,10 +77,11 @@ class Definitions:
             w.output("image", {"from": f"{name}.{output}"}, box)
         return [_outside(bundle, name, wires) for bundle in made.exits]
 
-    def _definition(self, kind: str, sheet: Sheet, entries: dict[int, Bundle], inner: dict[tuple[str, str], Any]) -> Made:
-        key = json.dumps([kind, [[slot, entries[slot]] for slot in sorted(entries)], [[*at, value] for at, value in inner.items()]])
+    def _definition(self, kind: str, sheet: Sheet, entries: dict[int, Bundle], inner: dict[str, dict[str, Any]]) -> Made:
+        key = json.dumps([kind, [[slot, entries[slot]] for slot in sorted(entries)], inner])
         if key in self.known:
             return self.known[key]
+        sheet = replace(sheet, boxes=_set(sheet, inner, entries))
         told = len(self.report.lines)
         self.chain.append(kind)
         try:
@@ -126,8 +133,8 @@ class Definitions:
 _NOBODY = Box("", "")
 
 
-def _told(box: Box, sheet: Sheet) -> tuple[dict[str, Any], dict[tuple[str, str], Any]]:
-    """Settings that stand on the box itself: by the definition's input, and by (box, setting) within it."""
+def _told(box: Box, sheet: Sheet) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Settings that stand on the box itself: by the definition's input, and by box and setting within it."""
     values, inner = dict(box.values), {}
     proxies = box.properties.get("proxyWidgets")
     proxies = [one for one in proxies if isinstance(one, list) and len(one) >= 2] if isinstance(proxies, list) else []
@@ -138,7 +145,7 @@ def _told(box: Box, sheet: Sheet) -> tuple[dict[str, Any], dict[tuple[str, str],
             if str(where) == "-1":
                 values[str(name)] = value
             else:
-                inner[str(where), str(name)] = value
+                inner.setdefault(str(where), {})[str(name)] = value
         return values, inner
     plain = [socket.name for socket in sheet.inputs if socket.type in PLAIN and socket.name not in box.links]
     if len(plain) == len(box.unnamed):
@@ -146,13 +153,12 @@ def _told(box: Box, sheet: Sheet) -> tuple[dict[str, Any], dict[tuple[str, str],
     return values, inner
 
 
-def _set(sheet: Sheet, inner: dict[tuple[str, str], Any], entries: dict[int, Bundle]) -> dict[str, Box]:
+def _set(sheet: Sheet, inner: dict[str, dict[str, Any]], entries: dict[int, Bundle]) -> dict[str, Box]:
     """The boxes of a definition, with settings of this use, and without wires to inputs that have nothing."""
     made = {}
     for id, box in sheet.boxes.items():
-        own = {name: value for (where, name), value in inner.items() if where == id}
         links = {name: link for name, link in box.links.items() if link.box != ENTRY or link.slot in entries}
-        made[id] = replace(box, values=box.values | own, links=links)
+        made[id] = replace(box, values=box.values | inner.get(id, {}), links=links)
     return made
 
 

@@ -256,9 +256,10 @@ def primitive(w: Writer, box: Box) -> list[Bundle]:
 
 
 KINDS = sampling.HANDLERS | {
-    "CheckpointLoaderSimple": checkpoint, "CheckpointLoader": checkpoint, "DiffusersLoader": diffusers_folder, "UNETLoader": unet, "CLIPLoader": clip,
-    "VAELoader": vae, "LoraLoader": lora, "LoraLoaderModelOnly": lora_model_only, "CLIPSetLastLayer": last_layer,
-    "CLIPTextEncode": words, "ConditioningZeroOut": zero, "ConditioningCombine": combine, "ControlNetLoader": load_control, "DiffControlNetLoader": load_control,
+    "CheckpointLoaderSimple": checkpoint, "CheckpointLoader": checkpoint, "DiffusersLoader": diffusers_folder,
+    "UNETLoader": unet, "CLIPLoader": clip, "VAELoader": vae, "LoraLoader": lora, "LoraLoaderModelOnly": lora_model_only, "CLIPSetLastLayer": last_layer,
+    "CLIPTextEncode": words, "ConditioningZeroOut": zero, "ConditioningCombine": combine,
+    "ControlNetLoader": load_control, "DiffControlNetLoader": load_control,
     "ControlNetApply": control, "ControlNetApplyAdvanced": control_advanced,
     "LoadImage": load_image, "LoadImageMask": load_mask, "ImageScale": scale, "ImageBatch": batch, "VAEDecode": decode, "VAEDecodeTiled": decode_tiled,
     "SaveImage": save, "PreviewImage": save, "Reroute": reroute,

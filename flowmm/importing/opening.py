@@ -86,6 +86,8 @@ def _sheet(text: str | bytes, chunk: str) -> Sheet | None:
     if chunk == "parameters":
         return recognise_parameters(text if isinstance(text, str) else text.decode(errors="replace"))
     raw = parse(text, "the workflow", lenient=True)
+    if isinstance(raw, dict) and "flowmm" in raw:
+        raise Unreadable([Problem("own-graph", "it is a flowmm graph already", fix="Open it as it is.")])
     found = measure(raw, MOST_VALUES)
     if found:
         code, message, fix = found[0]
@@ -121,8 +123,10 @@ def _show_pictures(writer: Any, report: Report) -> None:
     for box in writer.sheet.boxes.values():
         if box.kind.startswith("VAEDecode") and not box.mode:
             for bundle in writer.bundles.get(box.id, ()):
-                if (name := writer.output("image", bundle.get("image"), box)) != "":
-                    report.lines.append(Line("note", box.id, box.kind, box.title, f"output.{name}", "nothing that is known here keeps this picture, so it is an output"))
+                if name := writer.output("image", bundle.get("image"), box):
+                    why = "nothing that is known here keeps this picture, so it is an output"
+                    report.lines.append(Line("note", box.id, box.kind, box.title, f"output.{name}", why))
+
 
 
 def _about(program: str, report: Report) -> str:

@@ -15,6 +15,7 @@ from .widgets import named
 
 MODES = {2: "mute", 4: "bypass"}
 NOTES = ("Note", "MarkdownNote")
+MOST_SOCKETS = 256  # of one box, or of a definition
 FARTHEST = 1_000_000  # pixels from the middle; a damaged place is brought back
 
 
@@ -129,7 +130,7 @@ def _links(raw: Any) -> Iterator[tuple[str, str, int, str, int]]:
 def _sockets(raw: Any) -> list[Socket]:
     """What nodes and definitions say of their inputs or outputs, in their order."""
     made = []
-    for one in raw if isinstance(raw, list) else ():
+    for one in raw[:MOST_SOCKETS] if isinstance(raw, list) else ():
         one = one if isinstance(one, dict) else {}
         made.append(Socket(_text(one.get("name")), _text(one.get("type"))))
     return made

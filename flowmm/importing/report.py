@@ -31,13 +31,15 @@ class Report:
     lines: list[Line] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     found: dict[str, Path] = field(default_factory=dict)
+    _noted: set[str] = field(default_factory=set)
 
     def of(self, *states: State) -> list[Line]:
         return [line for line in self.lines if line.state in states]
 
     def note(self, why: str) -> None:
         """Say something of the file as a whole, once."""
-        if all(line.why != why for line in self.lines):
+        if why not in self._noted:
+            self._noted.add(why)
             self.lines.append(Line("note", why=why))
 
     def as_json(self) -> list[dict[str, str]]:

@@ -77,5 +77,5 @@ def test_a_workflow_is_loaded_like_a_graph(tmp_path, workflow):
 def test_it_runs_without_torch(tmp_path, workflow):
     path = tmp_path / "flow.json"
     path.write_text(json.dumps(workflow("subgraph")))
-    code = f"import sys\nfrom flowmm.importing import opened_file\nfrom pathlib import Path\nopened_file(Path({str(path)!r}))\nassert 'torch' not in sys.modules"
+    code = f"import sys, pathlib, flowmm.importing as room\nroom.opened_file(pathlib.Path({str(path)!r}))\nassert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300).stderr == ""

@@ -108,12 +108,18 @@ def test_a_text_without_settings_is_none(text):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b"{}", b'{"a": 1}', b'{"nodes": []}', b"\x89PNG\r\n", b"\xff\xfe", b"[" * 100_000, b'{"flowmm": 1}', b'{"1": {"class_type": 3}}'],
+    "data",
+    [b"", b"{", b"[]", b"{}", b'{"a": 1}', b'{"nodes": []}', b"\x89PNG\r\n", b"\xff\xfe", b"[" * 100_000, b'{"flowmm": 1}', b'{"1": {"class_type": 3}}'],
 )  # fmt: skip
 def test_what_is_nothing_is_refused_in_words(data):
     with pytest.raises(Unreadable) as error:
         opened(data)
     assert all(problem.message and problem.fix for problem in error.value.problems)
+
+
+def test_a_graph_of_flowmm_is_told_as_its_own():
+    with pytest.raises(Unreadable, match="a flowmm graph already"):
+        opened(b'{"flowmm": 1, "nodes": {}}')
 
 
 def test_a_picture_without_texts_is_refused_in_words(picture):
