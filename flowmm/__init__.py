@@ -7,10 +7,11 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Context", "Graph", "GraphError", "NodeFailed", "Runtime", "ServerError", "connect", "load", "node"]
+__all__ = ["Context", "Graph", "GraphError", "NodeFailed", "Runtime", "ServerError", "connect", "load", "node", "reload"]
 
 if TYPE_CHECKING:
     from .catalog import Context, node
+    from .catalog.reload import reload
     from .engine.runtime import Runtime
     from .engine.workers.base import NodeFailed
     from .face.find import load
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Context": "catalog", "node": "catalog", "Runtime": "engine.runtime", "NodeFailed": "engine.workers.base",
-    "load": "face.find", "Graph": "face.graph", "GraphError": "graph.problems",
+    "load": "face.find", "reload": "catalog.reload", "Graph": "face.graph", "GraphError": "graph.problems",
     "connect": "face.remote", "ServerError": "face.line",
 }  # fmt: skip
 

@@ -169,10 +169,13 @@ def serve(
     threads: Annotated[int, typer.Option(min=0, help="CPU threads for one operation; 0 takes all cores.")] = 0,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16: what weights are computed in.")] = "float32",
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines.")] = False,
+    dev: Annotated[bool, typer.Option("--dev", help="A node's file that is saved counts at once.", envvar="FLOWMM_DEV")] = False,
 ) -> None:
     """Serve graphs, runs and forms over HTTP; prints the address with its token."""
     from .server.serve import serve as run_server
 
+    if dev:
+        os.environ["FLOWMM_DEV"] = "1"  # for the worker processes as well
     chosen = "" if no_token else token or None
     run_server(host, port, device, token=chosen, hosts=allow_host, roots=root, threads=threads, dtype=dtype, as_json=log_json)
 

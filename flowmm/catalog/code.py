@@ -94,6 +94,21 @@ def of_function(function) -> Code:
     return Code(digest, {name: _version(name) for name in sorted(outside)})
 
 
+def imported_by(module: str) -> frozenset[str]:
+    """The modules that a module may import; none of one that cannot be read."""
+    try:
+        source = _source(module)
+    except (OSError, SyntaxError, ValueError):
+        return frozenset()
+    return source.imports if source is not None else frozenset()
+
+
+def forget() -> None:
+    """Sources are read again: some were saved."""
+    of_module.cache_clear()
+    _source.cache_clear()
+
+
 def _pack_of(module: str) -> str:
     """The package whose modules count as the node's own code."""
     from .packs import packs

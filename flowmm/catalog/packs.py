@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import pkgutil
+import sys
 import types
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
 from .spec import Node, NodeSpec
 
@@ -28,7 +31,7 @@ class UnknownOp(LookupError):
 
 @dataclass(slots=True)
 class Pack:
-    """name: of the entry point. package: its import name. errors: why a module could not be imported, by module."""
+    """name: of the entry point. package: its import name. errors: why a module could not be imported, by module; stamp: of its files then."""
 
     name: str
     package: str
@@ -36,6 +39,7 @@ class Pack:
     version: str = ""
     rooms: dict[str, dict[str, Node]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    stamp: int = 0
 
     def room(self, name: str) -> dict[str, Node]:
         """The nodes of one top-level module or package, by function name; one import failure disables one room."""
@@ -46,8 +50,9 @@ class Pack:
             except Exception as error:  # a pack's module may fail in any way; the reason is shown, the rest works
                 missing = isinstance(error, ModuleNotFoundError) and error.name == module_name
                 if not missing:
-                    self.errors[name] = f"{type(error).__name__}: {error}"
+                    self.errors[name], self.stamp = f"{type(error).__name__}: {error}", stamp(self.package)
                 return {}
+            _note(module_name)
             self.rooms[name] = {
                 key: value for key, value in vars(module).items()
                 if isinstance(value, Node) and not key.startswith("_") and value.__module__.startswith(module_name)
@@ -67,7 +72,73 @@ _declared: dict[str, Node] = {}
 def declare(node: Node) -> Node:
     """Remember a node by where it is defined; a notebook cell that is run again replaces it."""
     _declared[f"{node.__module__}.{node.__qualname__}"] = node
+    if node.__module__ not in LOADED:
+        LOADED[node.__module__] = stat_of(sys.modules.get(node.__module__))
     return node
+
+
+# ── files that change in development, see reload ────────────────────────────────────────────────
+
+Stat = tuple[int, int, int]
+LOADED: dict[str, Stat | None] = {}  # by module, its file when it was loaded
+_generation = 0
+
+
+def generation() -> int:
+    """Grows whenever node types are loaded again; what was made with older ones is to be made again."""
+    return _generation
+
+
+def stat_of(module: types.ModuleType | None) -> Stat | None:
+    try:
+        found = os.stat(module.__file__)
+    except (OSError, TypeError, AttributeError):
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def stamp(package: str) -> int:
+    """Of a package's files: another number after any of them was saved."""
+    module = sys.modules.get(package)
+    folders = list(getattr(module, "__path__", ()))
+    return hash(tuple(sorted((str(path), path.stat().st_mtime_ns) for folder in folders for path in Path(folder).rglob("*.py"))))
+
+
+def declaring() -> set[str]:
+    """The modules that nodes were declared in."""
+    return {node.__module__ for node in _declared.values()}
+
+
+def forget(module: str) -> None:
+    """Let go of what a module declared, before it is loaded again."""
+    for key in [key for key, node in _declared.items() if node.__module__ == module]:
+        del _declared[key]
+    for pack in packs().values():
+        if module.startswith(f"{pack.package}."):
+            pack.rooms.pop(module[len(pack.package) + 1 :].partition(".")[0], None)
+
+
+def disable(module: str, error: Exception) -> None:
+    """A module that could not be loaded again: the room it lies in has no nodes, and the reason is shown."""
+    for pack in packs().values():
+        if f"{module}.".startswith(f"{pack.package}."):
+            room = module[len(pack.package) + 1 :].partition(".")[0] or "*"
+            pack.errors[room], pack.stamp = f"{type(error).__name__}: {error}", stamp(pack.package)
+
+
+def renew() -> None:
+    """Node types are looked up again."""
+    global _generation
+    _generation += 1
+    _installed.cache_clear()
+
+
+def _note(module: str) -> None:
+    """Remember the files of a module that was just loaded, and of those in it or beside it that it loaded."""
+    package = module.rpartition(".")[0]
+    for name, one in list(sys.modules.items()):
+        if name.startswith(f"{package}.") and name not in LOADED:
+            LOADED[name] = stat_of(one)
 
 
 @cache

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import Node, NodeSpec
+from ..catalog import Node, NodeSpec, packs
+from ..catalog.reload import in_development, reload
 from ..catalog.spec import BUILDING
 from ..collector import without_gc
 from ..graph.check import UNSET, Checked, Untrusted, check, input_value
@@ -62,6 +63,7 @@ class Graph:
         self._parameters: dict[str, Parameter] | None = None
         self._input_problems: list[Problem] = []
         self._programs: dict[tuple, Program] = {}
+        self._generation = packs.generation()
         self._building: Any = None
 
     # ── what it is ──────────────────────────────────────────────────────────────────────────────
@@ -81,6 +83,7 @@ class Graph:
     @property
     def lowered(self) -> Lowered:
         """The graph as plain nodes: graphs used as nodes opened up, what is muted or bypassed left out."""
+        self._renew()
         if self._lowered is None:
             from .find import piece
 
@@ -113,6 +116,7 @@ class Graph:
 
     @property
     def wiring(self) -> Wiring:
+        self._renew()
         if self._wiring is None:
             self._wiring = wire(self.lowered)
         return self._wiring
@@ -120,6 +124,7 @@ class Graph:
     @property
     def inputs(self) -> dict[str, Parameter]:
         """The named inputs with their types, ranges, help and defaults."""
+        self._renew()
         if self._parameters is None:
             self._input_problems = []
             self._parameters = parameters(self.wiring, self._input_problems)
@@ -138,6 +143,7 @@ class Graph:
 
     def check(self, /, **inputs: Any) -> Checked:
         """Type every wire, with these inputs where given; reads config files, never weights."""
+        self._look()
         given = self._given(inputs)
         folder = self.folder
         checked = self._checked(given, folder)
@@ -239,6 +245,7 @@ class Graph:
         from ..engine.runtime import default_runtime
         from .result import Result
 
+        self._look()
         runtime = runtime or default_runtime(device or "auto")
         with without_gc():
             chosen = targets(self, only)
@@ -388,7 +395,22 @@ class Graph:
 
     def _edit(self, **changes: Any) -> None:
         self.document = self.document.model_copy(update=changes)
+        self._forget()
+
+    def _forget(self) -> None:
         self._lowered, self._wiring, self._parameters, self._programs = None, None, None, {}
+        self._generation = packs.generation()
+
+    def _look(self) -> None:
+        """In development, see whether nodes were saved."""
+        if in_development():
+            reload()
+        self._renew()
+
+    def _renew(self) -> None:
+        """Forget what was made with node types that were loaded again since."""
+        if self._generation != packs.generation():
+            self._forget()
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{p.name}: {p.type}" for p in self.inputs.values())

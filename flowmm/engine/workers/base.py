@@ -64,8 +64,9 @@ class Worker(Protocol):
     def close(self) -> None: ...
 
 
+@lru_cache(4096)
 def code_of(spec: NodeSpec) -> Code:
-    """The code a node runs: its module's, or for a node of a notebook or prompt its function's."""
+    """The code a node runs: its module's, or for a node of a notebook or prompt its function's. As it was when first asked for."""
     found = of_module(spec.module)
     return found if found.known else of_function(spec.function)
 

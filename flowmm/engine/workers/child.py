@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...catalog import Cancelled, NodeSpec, code, find
+from ...catalog.reload import in_development, reload
 from ...store.codec import Encoded, Unstorable, encode
 from ..events import INTERVAL, SPARED
 from ..run import content, explain
@@ -113,9 +114,11 @@ class Child:
         try:
             if op.startswith("local:"):
                 importlib.import_module(module)
+            reload()
             self.ops[index] = find(op)
             if expected and code.of_module(module).digest != expected:
-                raise RuntimeError("its code changed after this program had read it; start the program again")
+                what = "run it again" if in_development() else "start the program again"
+                raise RuntimeError(f"its code changed after this program had read it; {what}")
         except Exception as error:  # a module may fail in any way when it is imported
             self.ops[index] = error
 

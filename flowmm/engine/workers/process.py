@@ -26,7 +26,7 @@ from typing import Any
 from ...catalog import Cancelled, NodeSpec, code
 from ...store.codec import Encoded, Unstorable, encode
 from ...store.keys import UPSTREAM, VALUE, record
-from .base import NodeFailed, Task, WorkerLost
+from .base import NodeFailed, Task, WorkerLost, code_of
 from .child import DONE, DROP, FAILED, KEEP, OP, SLOTS, SMALL, STATE, TASK, slot_of
 from .transport import Channel, Closed, Held, anonymous_file
 
@@ -215,8 +215,8 @@ class Process:
         index = self._ops.get(spec)
         if index is None:
             index = self._ops[spec] = len(self._ops)
-            known = code.of_module(spec.module)
-            self.channel.send((OP, index, spec.op, spec.module, known.digest if known.known else b""))
+            digest = code_of(spec).digest if code.of_module(spec.module).known else b""
+            self.channel.send((OP, index, spec.op, spec.module, digest))
         return index
 
     def _argument(self, value: Any, name: Any) -> Any:

@@ -12,7 +12,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from ... import __version__
+from ...catalog import packs
 from ...catalog.catalogue import catalogue
+from ...catalog.reload import in_development, reload
 from ...machine import device_model, total_memory
 from ...models import shelf
 from .. import asking
@@ -26,17 +28,24 @@ from .bodies import ERRORS, UNCHANGED, CompatibleRequest, FittingRequest, GraphR
 
 
 class Catalogue:
-    """The node types as JSON, made once."""
+    """The node types as JSON, made once; in development again when a node was saved."""
 
     def __init__(self) -> None:
+        self.generation = packs.generation()
         self.data = json.dumps(catalogue(), ensure_ascii=False, separators=(",", ":")).encode()
         self.packed = gzip.compress(self.data)
         self.etag = f'"{hashlib.sha256(self.data).hexdigest()[:32]}"'
 
+    def now(self) -> Catalogue:
+        """As it is now."""
+        if in_development():
+            reload()
+        return self if self.generation == packs.generation() else Catalogue()
+
 
 def router(parts: Parts) -> APIRouter:
     routes = APIRouter(prefix="/api", tags=["graphs"], responses={status: ERRORS[status] for status in (404, 406, 422)})
-    nodes = Catalogue()
+    made = [Catalogue()]
 
     @routes.get(
         "/nodes",
@@ -46,6 +55,7 @@ def router(parts: Parts) -> APIRouter:
         responses={304: UNCHANGED},
     )
     def list_nodes(request: Request) -> Response:
+        nodes = made[0] = made[0].now()
         headers = {"ETag": nodes.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if nodes.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
