@@ -182,12 +182,17 @@ def _rest(a: Document, b: Document) -> Iterator[Change]:
     for part in dict.fromkeys([*a.requires, *b.requires]):
         one, other = a.requires.get(part), b.requires.get(part)
         if not same(one, other):
-            whole = isinstance(one, dict) and isinstance(other, dict)
-            parts = [name for name in dict.fromkeys([*one, *other]) if not same(one.get(name), other.get(name))] if whole else []
-            told = f"requires: {part} of {listed(parts)} differ" if parts else f"requires: {part}: {_shown(one)} → {_shown(other)}"
+            named = isinstance(one or {}, dict) and isinstance(other or {}, dict)
+            told = f"requires {part}: {_named(one or {}, other or {})}" if named else f"requires {part}: {_shown(one)} → {_shown(other)}"
             yield Change("requires", part, told, one, other)
     if not same(a.layout, b.layout):
         yield Change(LAYOUT, "", "the layout differs")
+
+
+def _named(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    """What entries became."""
+    how = {name: "differs" if name in a and name in b else "is new" if name in b else "is gone" for name in dict.fromkeys([*a, *b])}
+    return listed([f"{shorten(name)} {told}" for name, told in how.items() if told != "differs" or not same(a[name], b[name])])
 
 
 def _extra(where: str, a: Any, b: Any) -> Iterator[Change]:
