@@ -12,7 +12,8 @@ from typing import Any
 
 from .kinds import BYPASSED, KINDS
 from .report import Report
-from .sheet import ENTRY, MOST_BOXES, Box, Sheet
+from .sampling import LAST_SEED
+from .sheet import ENTRY, MOST_BOXES, Box, Sheet, Socket
 from .write import FIRST, UNSET, Bundle, Primitive, Unmapped, Writer, is_plain, sources
 
 DEEPEST = 12  # definitions within definitions
@@ -181,8 +182,8 @@ def _entries(w: Writer, box: Box, sheet: Sheet, values: dict[str, Any]) -> tuple
     for slot, socket in enumerate(sheet.inputs):
         if socket.name in box.links:
             found = w.given(box, socket.name)
-            if isinstance(value := found.get("value"), Primitive) and (socket.type == "COMBO" or socket.name in LITERAL):
-                found = found | {"value": value.value}
+            if isinstance(value := found.get("value"), Primitive) and not _travels(socket, value.value):
+                found = found | {"value": value.value} if value.value is not None else {}
         elif socket.type in PLAIN and is_plain(values.get(socket.name)) and values.get(socket.name) is not None:
             found = {"value": values[socket.name]}
         else:
@@ -191,6 +192,13 @@ def _entries(w: Writer, box: Box, sheet: Sheet, values: dict[str, Any]) -> tuple
         if found:
             entries[slot] = {role: within(socket.name if role in (alone, "*") else f"{socket.name}_{role}", value) for role, value in found.items()}
     return entries, wires
+
+
+def _travels(socket: Socket, value: Any) -> bool:
+    """Whether a value may come as an input, which nobody looks at again: a text, or a number that any setting may have."""
+    if socket.type == "COMBO" or socket.name in LITERAL:
+        return False
+    return isinstance(value, (str, float, bool)) or (type(value) is int and 0 <= value <= LAST_SEED)
 
 
 def _outside(bundle: Bundle, host: str, wires: dict[str, Any]) -> Bundle:

@@ -98,14 +98,34 @@ def last_layer(w: Writer, box: Box) -> list[Bundle]:
 
 
 def words(w: Writer, box: Box) -> list[Bundle]:
+    return _words(w, box, "text")
+
+
+def words_xl(w: Writer, box: Box) -> list[Bundle]:
+    """Here one text is read by both encoders, and the sampler tells the size that it paints."""
+    if w.literal(box, "text_g") != w.literal(box, "text_l"):
+        w.remark("the second text, for the smaller encoder, is left out: both read the first")
+    if any(w.literal(box, name, 0) for name in ("crop_w", "crop_h")):
+        w.remark("where the picture was cut is left out: the denoiser is told that it was not")
+    w.remark("the denoiser is told the size that is painted, not one of its own")
+    return _words(w, box, "text_g")
+
+
+def words_refiner(w: Writer, box: Box) -> list[Bundle]:
+    if w.literal(box, "ascore", 6.0) != (2.5 if box.id in w.negatives else 6.0):
+        w.remark("the aesthetic score is the usual one: 6, and 2.5 of what to stay away from")
+    return _words(w, box, "text")
+
+
+def _words(w: Writer, box: Box, setting: str) -> list[Bundle]:
     avoided, found = box.id in w.negatives, w.given(box, "clip")
-    text = w.literal(box, "text", "")
+    text = w.literal(box, setting, "")
     text = text if isinstance(text, str) else ""
     if EMPHASIS.search(text):
         w.remark("emphasis, alternatives and embeddings in the text are read as plain words")
     name = w.node(
         box, "not_words" if avoided else "words", "diffusion.encode_prompt", tokenizer=part(found, "tokenizer"), encoder=part(found, "encoder"),
-        text=w.promoted(box, "text", "negative" if avoided else "prompt", text), clip_skip=found.get("clip_skip"),
+        text=w.promoted(box, setting, "negative" if avoided else "prompt", text), clip_skip=found.get("clip_skip"),
     )  # fmt: skip
     return [{"conditioning": {"from": f"{name}.conditioning"}}]
 
@@ -252,13 +272,14 @@ def primitive(w: Writer, box: Box) -> list[Bundle]:
         return [w.given(box, "value")]
     if not is_plain(value):
         raise Unmapped("its value is no number, text or truth value")
-    return [{"value": Primitive(w, value)}]
+    return [{} if value is None else {"value": Primitive(w, value)}]
 
 
 KINDS = sampling.HANDLERS | {
     "CheckpointLoaderSimple": checkpoint, "CheckpointLoader": checkpoint, "DiffusersLoader": diffusers_folder,
     "UNETLoader": unet, "CLIPLoader": clip, "VAELoader": vae, "LoraLoader": lora, "LoraLoaderModelOnly": lora_model_only, "CLIPSetLastLayer": last_layer,
-    "CLIPTextEncode": words, "ConditioningZeroOut": zero, "ConditioningCombine": combine,
+    "CLIPTextEncode": words, "CLIPTextEncodeSDXL": words_xl, "CLIPTextEncodeSDXLRefiner": words_refiner,
+    "ConditioningZeroOut": zero, "ConditioningCombine": combine,
     "ControlNetLoader": load_control, "DiffControlNetLoader": load_control,
     "ControlNetApply": control, "ControlNetApplyAdvanced": control_advanced,
     "LoadImage": load_image, "LoadImageMask": load_mask, "ImageScale": scale, "ImageBatch": batch, "VAEDecode": decode, "VAEDecodeTiled": decode_tiled,

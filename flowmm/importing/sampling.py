@@ -12,7 +12,7 @@ from .write import Bundle, Unmapped, Writer, part
 MOST_STEPS, MOST_GUIDANCE, MOST_PIXELS, MOST_PICTURES = 1000, 100.0, 8192, 64
 LAST_SEED = 2**53 - 1
 LAST = 10_000  # ComfyUI's end_at_step for "to the end"
-MODES = {"randomize": "random", "increment": "next", "decrement": "next"}
+MODES = {"randomize": "random", True: "random", "increment": "next", "decrement": "next"}
 
 
 def empty_latent(w: Writer, box: Box) -> list[Bundle]:
@@ -162,7 +162,7 @@ def _seed(w: Writer, box: Box, name: str) -> Any:
         value %= LAST_SEED + 1
     source = w.promoted(box, name, "seed", value)
     control = box.values.get("control_after_generate")
-    if isinstance(control, str) and control in MODES and isinstance(source, dict):
+    if isinstance(control, (str, bool)) and control in MODES and isinstance(source, dict):
         w.seeds[source["from"]] = MODES[control]
     return source
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 CONTROL = "control_after_generate"
-CONTROLS = ("fixed", "increment", "decrement", "randomize")
+CONTROLS = ("fixed", "increment", "decrement", "randomize", True, False)  # the first versions only knew whether a seed is drawn anew
 SEEDS = ("seed", "noise_seed")
 
 _LORA = ("lora_name", "strength_model")
@@ -20,6 +20,8 @@ WIDGETS: dict[str, tuple[str, ...]] = {
     "CLIPLoader": ("clip_name", "type", "device"),
     "CLIPSetLastLayer": ("stop_at_clip_layer",),
     "CLIPTextEncode": ("text",),
+    "CLIPTextEncodeSDXL": (*_SIZE, "crop_w", "crop_h", "target_width", "target_height", "text_g", "text_l"),
+    "CLIPTextEncodeSDXLRefiner": ("ascore", *_SIZE, "text"),
     "ControlNetApply": ("strength",),
     "ControlNetApplyAdvanced": ("strength", "start_percent", "end_percent"),
     "ControlNetLoader": ("control_net_name",),
@@ -56,7 +58,7 @@ def named(kind: str, values: Any, told: Iterable[str]) -> tuple[dict[str, Any], 
         return {}, []
     if kind in WIDGETS:
         names = WIDGETS[kind]
-        if CONTROL in names and (at := names.index(CONTROL)) < len(values) and values[at] not in CONTROLS:  # saved without the control
+        if CONTROL in names and (at := names.index(CONTROL)) < len(values) and not _is_control(values[at]):  # saved without the control
             names = names[:at] + names[at + 1 :]
         return dict(zip(names, values)), list(values[len(names) :])
     found: dict[str, Any] = {}
@@ -65,13 +67,17 @@ def named(kind: str, values: Any, told: Iterable[str]) -> tuple[dict[str, Any], 
         value = next(rest, rest)
         if value is rest:
             return {}, list(values)  # fewer than there are names: which of them is missing is not known
-        if found and next(reversed(found)) in SEEDS and isinstance(value, str) and value in CONTROLS:
+        if found and next(reversed(found)) in SEEDS and _is_control(value):
             found[CONTROL] = value
             value = next(rest, rest)
             if value is rest:
                 return {}, list(values)
         found[name] = value
     left = list(rest)
-    if left and found and next(reversed(found)) in SEEDS and left[0] in CONTROLS:
+    if left and found and next(reversed(found)) in SEEDS and _is_control(left[0]):
         found[CONTROL] = left.pop(0)
     return ({}, list(values)) if left else (found, [])
+
+
+def _is_control(value: Any) -> bool:
+    return isinstance(value, (str, bool)) and value in CONTROLS

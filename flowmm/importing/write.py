@@ -116,7 +116,7 @@ class Writer:
             found = self.given(box, name)
             wired = found.get("value", found.get(ANY))
             if isinstance(wired, Primitive):
-                wired.value = value if wired.wire is None else wired.value
+                wired.value = value if wired.wire is None else wired.value  # as it fits here
                 return wired.read(wanted)
             if not is_plain(wired):
                 return wired

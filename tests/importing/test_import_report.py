@@ -67,6 +67,28 @@ def test_one_primitive_is_one_input(imported):
     assert made.layout["seeds"] == {"input.seed": "next"}
 
 
+@pytest.mark.parametrize(
+    ("values", "mode"),
+    [([7, True, 13, 8.5, "euler", "simple", 1], "random"), ([7, False, 13, 8.5, "euler", "simple", 1], None), ([7, 13, 8.5, "euler", "simple", 1], None)],
+)  # fmt: skip
+def test_settings_are_read_by_place_whatever_the_version_said_of_the_seed(imported, workflow, values, mode):
+    raw = workflow("text_to_image")
+    next(node for node in raw["nodes"] if node["type"] == "KSampler")["widgets_values"] = values
+    made = imported(raw).document
+    assert {name: made.inputs[name].default for name in ("seed", "steps", "guidance", "scheduler")} == {
+        "seed": 7, "steps": 13, "guidance": 8.5, "scheduler": "euler_trailing",
+    }  # fmt: skip
+    assert made.layout.get("seeds") == ({"input.seed": mode} if mode else None)
+
+
+def test_the_two_texts_of_xl_become_one(imported, workflow):
+    raw = workflow("text_to_image_api")
+    sizes = dict.fromkeys(("width", "height", "target_width", "target_height"), 1024) | {"crop_w": 0, "crop_h": 0}
+    raw["6"] = {"class_type": "CLIPTextEncodeSDXL", "inputs": {"text_g": "a ship", "text_l": "sails", "clip": ["4", 1], **sizes}}
+    made = imported(raw)
+    assert made.document.inputs["prompt"].default == "a ship" and "second text" in line(made, 6).why
+
+
 def test_a_reroute_is_wired_through_and_layers_are_passed_over(imported):
     made = imported("odds_and_ends").document
     assert made.nodes["paint"].inputs["denoiser"] == {"from": "styled.denoiser"} and made.nodes["styled"].mode == "bypass"
