@@ -67,6 +67,11 @@ def doubts(graph: Graph) -> list[Problem]:
     for op in sorted({node.op for document in every(graph.document) for node in document.nodes.values() if node.op.startswith("local:")}):
         message = f"`{op}` is a node of a script, which other machines do not have"
         found.append(Problem("local-node", message, fix="Move it into a pack: `flowmm new-pack NAME` makes one.", level="warning"))
+    for one in named_models(graph):
+        if not (graph.document.requires.get("models", {}).get(one.text) or {}).get("sha256"):
+            message = f"`{shorten(one.text)}` is not here, so the bundle cannot say which one it is"
+            node, _, port = one.places[0].rpartition(".")
+            found.append(Problem("unknown-model", message, node, port, fix="Get it first, and bundle again.", level="warning"))
     for one in (*named_models(graph), *named_files(graph)):
         if Path(one.text).expanduser().is_absolute():
             node, _, port = one.places[0].rpartition(".")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,9 @@ from ..graph.problems import GraphError, Problem, listed, shorten
 from ..graph.wiring import Const, Input, leaf_ports
 from ..models import fingerprints
 from ..models.patches import lora
+from ..models.snapshots import parse
 from ..models.source import open_source
+from ..models.weights import SourceError
 from ..sockets import NotAccepted
 from .png import names_files
 
@@ -102,20 +106,19 @@ def opened(source: str) -> tuple[str, dict[str, Any]]:
 
 
 def required(graph: Graph) -> dict[str, Any]:
-    """`requires` of a graph, as it is here. Raises GraphError for what cannot be told."""
+    """`requires` of a graph, as it is here; of a model that is not, what was told before. Raises GraphError for what cannot be told."""
     made: dict[str, Any] = {"flowmm": __version__, "packs": _packs(graph), "models": {}, "files": {}}
     problems = []
     for one in named_models(graph):
         try:
             cls, parts = opened(one.path)
-            _tell(made["models"], one, {"class": cls, "sha256": _fingerprints(parts)}, problems)
-        except (ValueError, OSError) as error:
-            problems.append(_untold(one, error))
+            told = {"class": cls, "sha256": _fingerprints(parts)}
+        except (ValueError, OSError):
+            told = _before(graph, "models").get(one.text, {})
+        _tell(made["models"], one, told, problems)
     for one in named_files(graph):
-        try:
+        with contextlib.suppress(ValueError, OSError):  # the check says that it is not here
             _tell(made["files"], one, digest(Path(one.path)), problems)
-        except (ValueError, OSError) as error:
-            problems.append(_untold(one, error))
     if problems:
         raise GraphError(problems)
     return {name: value for name, value in made.items() if value}
@@ -150,16 +153,19 @@ def _tell(told: dict[str, Any], one: Named, value: Any, problems: list[Problem])
         problems.append(_problem("two-files", message, one, fix="Rename one of them."))
 
 
-def _untold(one: Named, error: Exception) -> Problem:
-    reason = str(getattr(error, "strerror", None) or error)
-    return _problem("missing", f"`{shorten(one.text)}` is not here, so nothing can be said of it: {reason}", one, fix="Take another, or get it first.")
+def _before(graph: Graph, part: str) -> Mapping[str, Any]:
+    """What the document says it requires."""
+    told = graph.document.requires.get(part)
+    return told if isinstance(told, dict) else {}
 
 
 def digest(path: Path) -> str:
     """sha256 of a file, or of a folder's files by name. Raises OSError."""
     if not path.is_dir():
         return fingerprints.of_file(path)
-    files = sorted(one for one in path.rglob("*") if one.is_file())[:MOST_FILES]
+    files = sorted(one for one in islice(path.rglob("*"), MOST_FILES + 1) if one.is_file())
+    if len(files) > MOST_FILES:
+        raise OSError(f"{path.name} holds more than {MOST_FILES:,} files")
     return fingerprints.of_parts({one.relative_to(path).as_posix(): fingerprints.of_file(one) for one in files})
 
 
@@ -168,22 +174,26 @@ def digest(path: Path) -> str:
 
 def problems(graph: Graph, given: Mapping[str, Any]) -> list[Problem]:
     """What a graph's `requires` names and is missing here, or is another; what it no longer needs does not count."""
-    told = graph.document.requires
-    wanted = {part: told.get(part) if isinstance(told.get(part), dict) else {} for part in ("packs", "models", "files")}
-    found = [*_flowmm(told.get("flowmm")), *_missing_packs(graph, wanted["packs"])]
+    wanted = {part: _before(graph, part) for part in ("packs", "models", "files")}
+    found = [*_flowmm(graph.document.requires.get("flowmm")), *_missing_packs(graph, wanted["packs"])]
     for one in named_models(graph, given) if wanted["models"] else ():
         entry = wanted["models"].get(one.text)
         if isinstance(entry, dict):
             found += _model(one, str(entry.get("class") or "model"), _digests(entry.get("sha256")))
     for one in named_files(graph, given) if wanted["files"] else ():
         sha256 = wanted["files"].get(one.text)
-        if isinstance(sha256, str):
+        if _is_digest(sha256):
             found += _file(one, sha256)
     return found
 
 
 def _digests(told: Any) -> dict[str, str]:
-    return {name: value for name, value in told.items() if isinstance(value, str)} if isinstance(told, dict) else {}
+    """By component, where they are well formed."""
+    return {name: value for name, value in told.items() if _is_digest(value)} if isinstance(told, dict) else {}
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _flowmm(version: Any) -> Iterator[Problem]:
@@ -206,7 +216,9 @@ def _missing_packs(graph: Graph, wanted: Mapping[str, Any]) -> Iterator[Problem]
         entry = wanted.get(name)
         if not isinstance(entry, dict):
             continue
-        distribution, version = shorten(str(entry.get("distribution") or name)), shorten(str(entry.get("version") or ""))
+        distribution, version = str(entry.get("distribution") or name), str(entry.get("version") or "")
+        if not re.fullmatch("[A-Za-z0-9._-]{1,100}", distribution) or not re.fullmatch("[A-Za-z0-9.+!_-]{0,60}", version):
+            continue  # what a command is made of
         install = f"`pip install {distribution}{f'=={version}' if version else ''}`"
         if name not in known:
             fix = f"{install}; a pack is code that runs as you, so see first what it is."
@@ -218,12 +230,13 @@ def _missing_packs(graph: Graph, wanted: Mapping[str, Any]) -> Iterator[Problem]
 
 
 def _model(one: Named, cls: str, sha256: Mapping[str, str]) -> Iterator[Problem]:
-    beside = listed([f"{name} {value[:SHOWN]}…" for name, value in sha256.items()])
+    told = [f"{name} {value[:SHOWN]}…" for name, value in sha256.items()]
+    beside = f" It has sha256 {listed(told)}." if told else ""
     try:
         _, parts = opened(one.path)
     except (ValueError, OSError) as error:
         yield _problem("missing-model", f"the model `{shorten(one.text)}` ({shorten(cls)}) is not here", one, expected=_spelled(sha256),
-                       fix=f"{_get(one, error)} It has sha256 {beside}.")  # fmt: skip
+                       fix=f"{_get(one, error)}{beside}")  # fmt: skip
         return
     for name, value in sha256.items():
         part = parts.get(name)
@@ -244,7 +257,10 @@ def _model(one: Named, cls: str, sha256: Mapping[str, str]) -> Iterator[Problem]
 def _get(one: Named, error: Exception) -> str:
     """How to get a model."""
     if one.text.startswith(HUB):
-        return f"`flowmm models pull {one.text.removeprefix(HUB)}` downloads it."
+        try:
+            return f"`flowmm models pull {str(parse(one.text)).removeprefix(HUB)}` downloads it."
+        except SourceError as wrong:
+            return f"{wrong}."
     if one.text.startswith(EMBEDDED):
         return "It comes with another version of flowmm: `pip install -U flowmm`."
     return _put(one, error)
@@ -268,7 +284,7 @@ def _file(one: Named, sha256: str) -> Iterator[Problem]:
 
 
 def _spelled(sha256: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in list(sha256.items())[:SHOWN])
+    return ", ".join(f"{shorten(name)} {value}" for name, value in list(sha256.items())[:SHOWN])
 
 
 def _problem(code: str, message: str, one: Named, got: str = "", expected: str = "", fix: str = "", level: str = "error") -> Problem:

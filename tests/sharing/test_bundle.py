@@ -169,6 +169,24 @@ def test_packs_missing_or_of_another_version(save, command, monkeypatch):
     assert told(load(newer))["other-version", "warning"].fix.startswith("Update flowmm")
 
 
+def test_a_model_that_is_not_here_is_bundled_by_name_and_keeps_what_was_told_of_it(pictured, home, command, tmp_path):
+    before = json.loads(load(pictured).bundle().save(home / "graphs" / "made.json").read_text())["requires"]["models"]["my-vit"]
+    shutil.rmtree(home / "graphs" / "my-vit")
+    status, _, err = command("bundle", pictured, "-o", home / "graphs" / "bare.json")
+    assert status == 0 and "`my-vit` is not here, so the bundle cannot say which one it is" in err
+    assert load("bare").document.requires["models"]["my-vit"] == {}
+    assert told(load("bare"))["missing-model", "error"].fix == f"Put it at {home / 'graphs' / 'my-vit'}."
+    assert load("made").bundle().document.requires["models"]["my-vit"] == before
+
+
+def test_commands_that_a_graph_names_are_made_of_names_alone(save):
+    requires = {"packs": {"stars": {"distribution": "x; rm -rf ~", "version": "1"}}, "models": {"hf:org/repo; rm -rf ~": {}}}
+    top = save("top", doc({"a": ("stars:sky.draw", {}), "v": ("vit.load", {"source": "hf:org/repo; rm -rf ~"})}, {"out": "a.image"}, requires=requires))
+    problems = load(top).check().problems
+    assert {"missing-model", "unknown-op"} <= {one.code for one in problems}
+    assert not any("pip install" in one.fix or "pull org/repo;" in one.fix for one in problems)
+
+
 @pytest.mark.parametrize(
     "requires", [{"flowmm": []}, {"packs": 3, "models": [], "files": "x"}, {"models": {"zoo:vit": 3, "my-vit": {"sha256": {"model": 5}}}}, {"files": {"p.png": None}}],
 )
