@@ -94,7 +94,7 @@ def axes(graph: Graph, pairs: list[str]) -> dict[str, list[Any]]:
 
 def _option(parameter: Parameter) -> inspect.Parameter:
     """One graph input as an option. Bounds and choices are checked by the graph itself, so every face says the same."""
-    kind, several = _python_type(parameter.type)
+    kind, several = python_type(parameter.type)
     shown = parameter.default
     help_ = [parameter.help.rstrip(".") + "." if parameter.help else ""]
     members = parameter.type.members if isinstance(parameter.type, Union) else (parameter.type,)
@@ -115,7 +115,7 @@ def _option(parameter: Parameter) -> inspect.Parameter:
     return inspect.Parameter(parameter.name, inspect.Parameter.KEYWORD_ONLY, default=[] if several else None, annotation=Annotated[hint, option])
 
 
-def _python_type(type_: Type) -> tuple[type, bool]:
+def python_type(type_: Type) -> tuple[type, bool]:
     """What the command line parses an input as, and whether it may be given several times."""
     members = type_.members if isinstance(type_, Union) else (type_,)
     if any(isinstance(m, ListOf) or (isinstance(m, Socket) and m.cls in (Text, Image)) for m in members):

@@ -26,20 +26,20 @@ def page(graph: Graph) -> str:
 
 def svg(graph: Graph) -> str:
     """The drawing alone, as SVG that reads on light and dark pages."""
-    boxes = _boxes(graph)
-    columns = _layers(boxes)
-    places = _place(boxes, columns)
+    boxes = boxes_of(graph)
+    columns = layers(boxes)
+    places = placed(boxes, columns)
     wires, ends = [], []
     for name, (_, inputs, _, sources) in boxes.items():
         for row, port in enumerate(inputs):
             for source, output, colour in sources.get(port, ()):
-                start = _end(places[source], _row(boxes[source], output), WIDTH)
+                start = _end(places[source], row_of(boxes[source], output), WIDTH)
                 end = _end(places[name], row + len(boxes[name][2]), 0)
                 wires.append(_wire(start, end, colour))
                 ends += [f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"/>' for x, y in (start, end)]
     parts = wires + [_box(places[name], name, box[0], box[2], box[1]) for name, box in boxes.items()] + ends
     width = max((x for x, _ in places.values()), default=0) + WIDTH + MARGIN
-    height = max((y + _height(boxes[n]) for n, (_, y) in places.items()), default=0) + MARGIN
+    height = max((y + height_of(boxes[n]) for n, (_, y) in places.items()), default=0) + MARGIN
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
             f'font-family="system-ui, sans-serif" font-size="11">{"".join(parts)}</svg>')  # fmt: skip
 
@@ -47,9 +47,10 @@ def svg(graph: Graph) -> str:
 Box = tuple[str, list[str], list[str], dict[str, list[tuple[str, str, str]]]]
 
 
-def _boxes(graph: Graph) -> dict[str, Box]:
+def boxes_of(graph: Graph) -> dict[str, Box]:
     """By name: title, wired inputs, outputs, and the (source, output, colour) of each wire."""
-    wiring, names = graph.wiring, list(graph.wiring.document.nodes)  # the entry of a frame has a name of its own there
+    wiring = graph.outside.wiring
+    names = wiring.names
     boxes: dict[str, Box] = {"input": ("inputs", [], list(graph.document.inputs), {})} if graph.document.inputs else {}
     for i, name in enumerate(names):
         spec = wiring.specs[i]
@@ -71,7 +72,7 @@ def _boxes(graph: Graph) -> dict[str, Box]:
     return boxes
 
 
-def _layers(boxes: dict[str, Box]) -> dict[str, int]:
+def layers(boxes: dict[str, Box]) -> dict[str, int]:
     """Column of each box: one more than its furthest source; a node on a cycle stays where it is."""
     import networkx
 
@@ -83,7 +84,7 @@ def _layers(boxes: dict[str, Box]) -> dict[str, int]:
     return {name: column for column, names in enumerate(networkx.topological_generations(graph)) for name in names}
 
 
-def _place(boxes: dict[str, Box], columns: dict[str, int]) -> dict[str, tuple[int, int]]:
+def placed(boxes: dict[str, Box], columns: dict[str, int]) -> dict[str, tuple[int, int]]:
     """Within a column, boxes follow the mean height of their sources."""
     places: dict[str, tuple[int, int]] = {}
     for column in range(max(columns.values(), default=-1) + 1):
@@ -96,15 +97,15 @@ def _place(boxes: dict[str, Box], columns: dict[str, int]) -> dict[str, tuple[in
         y = MARGIN
         for name in sorted(names, key=height):
             places[name] = (MARGIN + column * (WIDTH + GAP_X), y)
-            y += _height(boxes[name]) + GAP_Y
+            y += height_of(boxes[name]) + GAP_Y
     return places
 
 
-def _height(box: Box) -> int:
+def height_of(box: Box) -> int:
     return HEAD + ROW * (len(box[1]) + len(box[2])) + 6
 
 
-def _row(box: Box, output: str) -> int:
+def row_of(box: Box, output: str) -> int:
     return box[2].index(output) if output in box[2] else 0
 
 

@@ -21,8 +21,9 @@ from ..graph.problems import GraphError, Problem, shorten
 from ..graph.signature import Parameter, parameters
 from ..graph.surface import framed, piece_type
 from ..graph.wiring import Wiring, wire
-from .command import _python_type as parsed
-from .export_body import function
+from ..sockets.types import ListOf, Plain, Type, Union
+from .command import python_type
+from .export_body import function, is_switch
 from .export_text import WIDTH, Names, Values, call, filled, quoted
 from .targets import targets
 
@@ -125,7 +126,7 @@ class _Script:
             inner = body.pieces.get(body.wiring.names[i])
             if inner is not None and inner.identity not in self.bodies:
                 self._collect(inner, body.node(i).op.removeprefix(PREFIX))
-            elif inner is None:
+            elif inner is None and not is_switch(body, i):
                 self._room(body.node(i).op)
         del self.bodies[piece.identity]
         self.bodies[piece.identity] = body
@@ -185,13 +186,13 @@ class _Script:
         lines = ['if __name__ == "__main__":', f"    parser = argparse.ArgumentParser(description={quoted(self.graph.title)})"]
         folder = "out" if "out" not in self.top.declared else "save_in"
         for name, parameter in self.top.declared.items():
-            kind, several = parsed(parameter.type)
+            kind, several = python_type(parameter.type)
             settings = [quoted("--" + name.replace("_", "-"))]
             if self.top.given[name] != name:
                 settings.append(f"dest={quoted(self.top.given[name])}")
             if kind is bool:
                 settings.append("action=argparse.BooleanOptionalAction")
-            elif kind is not str:
+            elif kind is not str or (kind := _item(parameter.type)) is not str:
                 settings.append(f"type={kind.__name__}")
             if several:
                 settings.append('nargs="+"')
@@ -208,6 +209,13 @@ class _Script:
             f"    for name, value in {self.top.name}(**given).items():", "        for path in write(value, folder / name):", "            print(path)",
         ]  # fmt: skip
         return "\n".join(lines)
+
+
+def _item(type_: Type) -> type:
+    """What the items of a list are read as."""
+    members = type_.members if isinstance(type_, Union) else (type_,)
+    items = [member.item.cls for member in members if isinstance(member, ListOf) and isinstance(member.item, Plain)]
+    return items[0] if items and items[0] in (int, float) else str
 
 
 def _from(package: str, names: list[str]) -> str:

@@ -28,6 +28,12 @@ def function(body: Body, room: Callable[[str], str], pieces: dict[str, str], nam
     return _Function(body, room, pieces, names.within(), values).text()
 
 
+def is_switch(body: Body, i: int) -> bool:
+    """Whether a node is written as an if."""
+    node = body.node(i)
+    return node.op == SWITCH and not node.each and node.loop is None
+
+
 class _Function:
     def __init__(self, body: Body, room: Callable[[str], str], pieces: dict[str, str], names: Names, values: Values):
         self.body, self.wiring, self.values = body, body.wiring, values
@@ -68,16 +74,9 @@ class _Function:
         for i in reversed(self.order):
             paths[i] = _common(sites[i])
             for port, link in self.wiring.links(i):
-                lazy = self._is_switch(i) and port != "condition"
+                lazy = is_switch(self.body, i) and port != "condition"
                 sites[link.producer].append((*paths[i], (i, port)) if lazy else paths[i])
         return paths
-
-    def _is_switch(self, i: int) -> bool:
-        return self.wiring.specs[i].op == SWITCH and not self._frame(i)
-
-    def _frame(self, i: int) -> bool:
-        node = self.body.node(i)
-        return bool(node.each) or node.loop is not None
 
     # ── text ────────────────────────────────────────────────────────────────────────────────────
 
@@ -110,7 +109,7 @@ class _Function:
 
     def _docstring(self) -> str:
         document = self.body.piece.document
-        about = (words(document.about) or words(document.title) or self.body.name).split("\n\n")[0]
+        about = (words(document.about) or words(document.title) or f"The graph {self.body.name}.").split("\n\n")[0]
         lines = textwrap.wrap(about, WIDTH - 8)
         for name, parameter in self.body.declared.items():
             told = f"{self.given[name]}: {parameter.type}" + (f". {parameter.help}" if parameter.help else "")
@@ -147,7 +146,7 @@ class _Function:
         return lines
 
     def _statement(self, i: int, indent: str) -> list[str]:
-        if self._is_switch(i):
+        if is_switch(self.body, i):
             return self._switch(i, indent)
         if self.body.node(i).loop is not None:
             return self._loop(i, indent)

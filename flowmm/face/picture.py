@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .draw import HEAD, LARGEST, MARGIN, PLAIN, ROW, WIDTH, Box, _boxes, _height, _layers, _place, _row
+from .draw import HEAD, LARGEST, MARGIN, PLAIN, ROW, WIDTH, Box, boxes_of, height_of, layers, placed, row_of
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -19,20 +19,20 @@ def picture(graph: Graph) -> Any:
     """The drawing as a PIL picture; of a graph of too many nodes its title alone."""
     from PIL import Image, ImageDraw, ImageFont
 
-    boxes = _boxes(graph) if len(graph.wiring.names) <= LARGEST else {}
-    places = _place(boxes, _layers(boxes))
+    boxes = boxes_of(graph) if len(graph.document.nodes) <= LARGEST else {}
+    places = placed(boxes, layers(boxes))
     width = max((x for x, _ in places.values()), default=0) + WIDTH + MARGIN
-    height = max((y + _height(boxes[name]) for name, (_, y) in places.items()), default=0) + MARGIN + HEAD
+    height = max((y + height_of(boxes[name]) for name, (_, y) in places.items()), default=0) + MARGIN + HEAD
     scale = min(SCALE, WIDEST / max(width, height))
     made = Image.new("RGB", (max(int(width * scale), 320), int(height * scale)), PAPER)
     pen = _Pen(ImageDraw.Draw(made), scale, ImageFont.load_default(11 * scale))
-    pen.text(MARGIN, height - HEAD + 4, graph.title, DIM)
+    pen.text(MARGIN, height - HEAD + 4, graph.title[:200], DIM, room=made.width / scale - 2 * MARGIN)
     for name, (_, inputs, outputs, sources) in boxes.items():
         for row, port in enumerate(inputs):
             for source, output, colour in sources.get(port, ()):
                 x, y = places[source]
                 end_x, end_y = places[name]
-                pen.wire((x + WIDTH, y + HEAD + ROW * _row(boxes[source], output) + 8), (end_x, end_y + HEAD + ROW * (row + len(outputs)) + 8), colour)
+                pen.wire((x + WIDTH, y + HEAD + ROW * row_of(boxes[source], output) + 8), (end_x, end_y + HEAD + ROW * (row + len(outputs)) + 8), colour)
     for name, box in boxes.items():
         pen.box(places[name], box, box[0] if name in ("input", "output") else name)
     return made
@@ -42,9 +42,10 @@ class _Pen:
     def __init__(self, draw: Any, scale: float, font: Any):
         self.draw, self.scale, self.font = draw, scale, font
 
-    def text(self, x: float, y: float, text: str, colour: str, right: bool = False) -> None:
+    def text(self, x: float, y: float, text: str, colour: str, right: bool = False, room: float = WIDTH - 16) -> None:
+        """room: that it may take; what is longer ends in …"""
         shown = text
-        while len(shown) > 1 and self.font.getlength(shown) > (WIDTH - 12) * self.scale and colour != DIM:
+        while len(shown) > 1 and self.font.getlength(shown) > room * self.scale:
             shown = shown[:-2] + "…"
         left = x * self.scale - (self.font.getlength(shown) if right else 0)
         self.draw.text((left, y * self.scale), shown, fill=colour, font=self.font)
@@ -62,7 +63,7 @@ class _Pen:
     def box(self, place: tuple[int, int], box: Box, label: str) -> None:
         x, y = place
         _, inputs, outputs, _ = box
-        self.draw.rounded_rectangle([x * self.scale, y * self.scale, (x + WIDTH) * self.scale, (y + _height(box)) * self.scale],
+        self.draw.rounded_rectangle([x * self.scale, y * self.scale, (x + WIDTH) * self.scale, (y + height_of(box)) * self.scale],
                                     radius=6 * self.scale, fill=BODY, outline=EDGE)  # fmt: skip
         self.text(x + 8, y + 5, label, LIGHT)
         for row, output in enumerate(outputs):

@@ -239,3 +239,4 @@ def test_a_graph_is_drawn_with_frames_pieces_and_unknown_nodes(tmp_path):
     made = graph({"e": ("graph:step", {"x": {"value": [1, 2]}}, {"each": ["x"]}), "u": ("none:such.node", {}), "p": ("graph:odd", {})}, {"out": "e.out"},
                  graphs={"step": STEP, "odd": doc({"u": ("none:such.node", {})})})  # fmt: skip
     assert "none:such.node" in svg(made) and picture(made).width > 600
+    assert ">e<" in svg(made) and "e/n" not in svg(made)  # a piece is one box
