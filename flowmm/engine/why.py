@@ -32,6 +32,8 @@ def why(runtime: Any, program: Program, given: Mapping[Input, Any], index: int) 
     if spec.lazy:
         return Reason(name, "alias", [f"`{spec.op}` has no key of its own; it stands for the branch it takes, and is cached as that."])
     if program.late[index]:
+        if index in program.frames:
+            return Reason(name, "late", ["goes round in every run, because models are opened inside it; what it makes in a round is cached as any node's."])
         cause = "it makes handles, which is cheap" if spec.makes_handles else "its code cannot be read" if spec.pure else "it is impure"
         return Reason(name, "late", [f"runs every time, because {cause}; what reads it is keyed by the content it returns."])
     run = Planning(runtime, program, dict(given), {"": Link(index, next(iter(spec.outputs)))})

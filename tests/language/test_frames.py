@@ -235,3 +235,15 @@ def test_a_run_is_cancelled_within_a_round(runtime):
     language_nodes.GATE.set()
     assert not thread.is_alive() and type(ended[0].value).__name__ == "Cancelled"
     assert made.run(runtime=runtime).out == [1, 2, 3]
+
+
+def test_why_tells_of_frames(runtime):
+    from flowmm.engine.why import why
+
+    plain = framed({"n": ("graph:step", {"x": {"value": [3, 4]}})}, {"out": "n.out"}, frames={"n": {"each": ["x"]}}, graphs={"step": STEP})
+    assert why(runtime, *plain.explainable("n", {}, runtime)).answer == "miss"
+    plain.run(runtime=runtime)
+    assert why(runtime, *plain.explainable("n", {}, runtime)).answer == "hit"
+    paint = Graph(of({"flowmm": 1, "nodes": {"p": {"op": "graph:text-to-image", "in": {"prompt": {"value": ["a", "b"]}}, "each": ["prompt"]}},
+                      "outputs": {"images": {"from": "p.image"}}}))  # fmt: skip
+    assert "models are opened inside it" in str(why(runtime, *paint.explainable("p", {}, runtime)))
