@@ -14,9 +14,9 @@ from pathlib import Path
 from types import ModuleType
 
 from . import code, packs
-from .spec import Node
 
 _lock = threading.RLock()
+_failed: dict[str, ModuleType] = {}  # modules that could not be loaded again, as they were
 
 
 def in_development() -> bool:
@@ -40,9 +40,7 @@ def reload() -> list[str]:
         for pack in broken:
             pack.errors.clear()
         names = _order(_touched(changed, watched))
-        for name in names:
-            packs.forget(name)
-            _again(name, watched[name])
+        _again({name: watched[name] for name in names})
         packs.renew()
         return names
 
@@ -51,7 +49,7 @@ def _watched() -> dict[str, ModuleType]:
     """The loaded modules of packs, and those that nodes of scripts lie in."""
     tops = {pack.package for pack in packs.packs().values()} | {name.partition(".")[0] for name in packs.declaring()}
     tops -= {"flowmm", "__main__"}
-    found = {}
+    found = dict(_failed)
     for name, module in list(sys.modules.items()):
         if any(name == top or name.startswith(f"{top}.") for top in tops) and (getattr(module, "__file__", None) or "").endswith(".py"):
             found[name] = module
@@ -97,13 +95,21 @@ def _order(names: set[str]) -> list[str]:
     return order
 
 
-def _again(name: str, module: ModuleType) -> None:
-    """Load a module again, in the same object, so that whoever imported it sees what is new."""
-    for key in [key for key, value in vars(module).items() if isinstance(value, Node)]:
-        delattr(module, key)  # one that is gone from the file is gone
-    # Compiled code is known by seconds: two saves in one would be taken for the same.
-    Path(importlib.util.cache_from_source(module.__file__)).unlink(missing_ok=True)
-    try:
-        importlib.reload(module)
-    except Exception as error:  # a module may fail in any way; the reason is shown, the rest works
-        packs.disable(name, error)
+def _again(modules: dict[str, ModuleType]) -> None:
+    """Load modules anew. The old ones stay as they are, for the functions of runs that go on."""
+    for name, module in modules.items():
+        packs.forget(name)
+        sys.modules.pop(name, None)
+        _failed.pop(name, None)
+        # Compiled code is known by seconds: two saves in one would be taken for the same.
+        Path(importlib.util.cache_from_source(module.__file__)).unlink(missing_ok=True)
+    for name, module in modules.items():
+        try:
+            made = importlib.import_module(name)
+        except Exception as error:  # a module may fail in any way; the reason is shown, the rest works
+            _failed[name] = module
+            packs.disable(name, error)
+        else:
+            for one, inner in list(sys.modules.items()):  # what lies in a package and was not touched is found there as before
+                if one.rpartition(".")[0] == name and not hasattr(made, one.rpartition(".")[2]):
+                    setattr(made, one.rpartition(".")[2], inner)

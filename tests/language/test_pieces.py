@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from short import doc, graph, problems, wire
 from PIL import Image as Picture
+from short import doc, graph, problems, wire
 
 from flowmm import Graph, GraphError, load
-from flowmm.engine.program import Program
 from flowmm.graph.document import dump, of, read
 
 TWICE = doc({"one": ("add", {"a": wire("input.x"), "b": wire("input.step")}), "two": ("add", {"a": wire("one.value"), "b": wire("input.step")})},

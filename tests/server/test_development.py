@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from flowmm.catalog import packs
+from flowmm.catalog import code, packs
 
 DOUBLE = "from flowmm import node\n\n@node(version=1)\ndef double(x: int, times: int = 2) -> int:\n    return x * times\n"
 GRAPH = {"flowmm": 1, "nodes": {"d": {"op": "served:plain.double", "in": {"x": 3}}}, "outputs": {"out": {"from": "d.value"}}}
@@ -30,6 +30,7 @@ def pack(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
         packs.LOADED.pop(name, None)
     packs.packs.cache_clear()
+    code.forget()
     packs.renew()
 
 

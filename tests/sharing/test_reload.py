@@ -8,7 +8,7 @@ import pytest
 from graphs_in_short import doc, wire
 
 from flowmm import Graph, GraphError, NodeFailed, Runtime
-from flowmm.catalog import packs
+from flowmm.catalog import code, packs
 from flowmm.catalog.reload import reload
 from flowmm.engine.program import Program
 from flowmm.graph.document import of
@@ -55,6 +55,7 @@ def pack(tmp_path, monkeypatch):
         del sys.modules[name]
         packs.LOADED.pop(name, None)
         packs.forget(name)
+    code.forget()
     packs.renew()
 
 
@@ -116,6 +117,28 @@ def test_a_file_that_is_broken_disables_its_room_until_it_is_mended(pack, develo
     assert made.run(runtime=runtime).out == 42
 
 
+def test_a_broken_helper_disables_what_imports_it(pack, development, runtime):
+    made = Graph(of(GRAPH))
+    made.run(runtime=runtime)
+    pack("_helper", "def amount(:\n")
+    assert [one.code for one in made.check().errors()] == ["unknown-op"] and "SyntaxError" in str(made.check().errors()[0])
+    pack("plain", PLAIN.replace("x * times", "x * times + 0"))
+    assert made.run(only=["first"], runtime=runtime).first == 20
+    pack("_helper", HELPER)
+    assert made.run(runtime=runtime).out == 42
+
+
+def test_a_run_that_goes_on_keeps_the_code_that_it_began_with(pack, development, runtime):
+    """Also what its functions call: its results lie under the keys of that code."""
+    made = Graph(of(GRAPH))
+    run, finish = made.prepare({}, runtime=runtime)
+    pack("_helper", HELPER.replace("1", "5"))
+    assert made.check().errors() == []  # it was seen
+    assert finish(run.execute()).out == 42
+    result = made.run(runtime=runtime)
+    assert (result.out, result.executed) == (50, 2)
+
+
 def test_the_worker_process_loads_it_again_as_well(pack, development):
     runtime = Runtime("cpu", cache=None, threads=1, separate=True)
     try:
@@ -145,12 +168,16 @@ def test_without_development_only_reload_looks(pack, runtime):
 def test_nodes_of_a_script_beside_it_are_watched_too(tmp_path, monkeypatch, development, runtime):
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "reloaded_script.py").write_text(PLAIN)
-    import reloaded_script
+    import reloaded_script  # noqa: F401
 
     made = Graph(of(doc({"d": ("local:reloaded_script.double", {"x": 3})}, {"out": "d.value"})))
     assert made.run(runtime=runtime).out == 6
     (tmp_path / "reloaded_script.py").write_text(PLAIN.replace("x * times", "x ** times"))
-    assert made.run(runtime=runtime).out == 9 and reloaded_script.double(x=2, times=3) == 8
+    assert made.run(runtime=runtime).out == 9 and sys.modules["reloaded_script"].double(x=2, times=3) == 8
+    (tmp_path / "reloaded_script.py").write_text("def broken(:")
+    assert [one.code for one in made.check().errors()] == ["unknown-op"]
+    (tmp_path / "reloaded_script.py").write_text(PLAIN)
+    assert made.run(runtime=runtime).out == 6
 
 
 def test_a_node_that_fails_can_be_mended_and_run_again(pack, development, runtime):
