@@ -18,7 +18,7 @@ from ..store.codec import Encoded, Unstorable, encode, joined
 from ..store.keys import VALUE
 from .events import Event
 from .inside import Inside
-from .run import HAVE, Run, content
+from .run import HAVE, Run, content, decoded
 from .workers.base import NodeFailed
 
 SHOWN = frozenset(("running", "progress", "preview", "note"))  # events of a round that people see
@@ -119,7 +119,7 @@ class Rounds:
         for number in range(frame.most):
             self.run.report.progress(frame.name, number, frame.most)
             made = self._round(number, items)
-            if frame.until and _plain(made[frame.until][0]):
+            if frame.until and decoded(made[frame.until][0]):
                 break
             items = {port: made[output] for port, output in frame.carry}
         return tuple([made[output][0] for output in self.inside.exits])
@@ -169,7 +169,3 @@ class Rounds:
             return joined([value if type(value) is Encoded else encode(value) for value in values])
         except Unstorable:
             return values
-
-
-def _plain(value: Any) -> Any:
-    return value.decode() if type(value) is Encoded else value

@@ -59,6 +59,7 @@ class Graph:
         self._own = document is None
         self._original = original
         self._lowered: Lowered | None = None
+        self._outside: Graph | None = None
         self._wiring: Wiring | None = None
         self._parameters: dict[str, Parameter] | None = None
         self._input_problems: list[Problem] = []
@@ -95,16 +96,19 @@ class Graph:
         """The graph as one draws and wires it: nodes as they are named in the file, graphs used as nodes closed. To be looked at, not run."""
         if self.lowered.document is self.document:
             return self
-        from .find import piece
+        if self._outside is None:
+            from .find import piece
 
-        made = Graph(self.document, path=self.path, roots=self.roots, trusting=self.trusting)
-        made._own = self._own
-        made._lowered = surface(Piece(self.document, self.folder, self.identity, {}), piece)
-        return made
+            self._outside = Graph(self.document, path=self.path, roots=self.roots, trusting=self.trusting)
+            self._outside._own = self._own
+            self._outside._lowered = surface(Piece(self.document, self.folder, self.identity, {}), piece)
+        return self._outside
 
     @property
     def piece_types(self) -> dict[str, NodeSpec]:
         """By op, the node types of the graphs that it uses as nodes."""
+        if self.lowered.document is self.document:
+            return {}
         from .find import piece
 
         return piece_types(Piece(self.document, self.folder, self.identity, {}), piece)
@@ -398,7 +402,7 @@ class Graph:
         self._forget()
 
     def _forget(self) -> None:
-        self._lowered, self._wiring, self._parameters, self._programs = None, None, None, {}
+        self._lowered, self._outside, self._wiring, self._parameters, self._programs = None, None, None, None, {}
         self._generation = packs.generation()
 
     def _look(self) -> None:

@@ -216,6 +216,17 @@ def references(value: Any) -> list[str]:
     return found
 
 
+def rewired(value: Any, source: Callable[[str], str]) -> Any:
+    """A value of a node whose wires come from elsewhere: from source(what they came from). Its depth was bounded when the graph was read."""
+    if type(value) is dict and len(value) == 1:
+        (key, inner), = value.items()
+        if key == "from" and type(inner) is str:
+            return {"from": source(inner)}
+        if key == "list" and type(inner) is list:
+            return {"list": [rewired(item, source) for item in inner]}
+    return value
+
+
 def load(path: str | os.PathLike) -> tuple[Document, bytes]:
     """Read a graph file: the document and its bytes. Raises Unreadable."""
     path = Path(path)

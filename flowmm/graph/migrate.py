@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..catalog import NodeSpec, known
-from .document import Document, NodeDoc
+from .document import Document, NodeDoc, rewired
 from .problems import Problem, sentence
 
 
@@ -24,7 +22,8 @@ def migrated(document: Document) -> tuple[Document, list[Problem]]:
         nodes[name], outputs = _node(name, node, specs[node.op], problems)
         renamed |= {f"{name}.{before}": f"{name}.{after}" for before, after in outputs.items()}
     if renamed:
-        nodes = {name: node.model_copy(update={"inputs": {port: _rewired(value, renamed) for port, value in node.inputs.items()}}) for name, node in nodes.items()}
+        now = lambda source: renamed.get(source, source)  # noqa: E731
+        nodes = {name: node.model_copy(update={"inputs": {port: rewired(value, now) for port, value in node.inputs.items()}}) for name, node in nodes.items()}
     outputs = {name: one.model_copy(update={"source": renamed[one.source]}) if one.source in renamed else one for name, one in document.outputs.items()}
     return document.model_copy(update={"nodes": nodes, "outputs": outputs}), problems
 
@@ -51,14 +50,3 @@ def _node(name: str, node: NodeDoc, spec: NodeSpec, problems: list[Problem]) -> 
             before: after for before, after in step.outputs.items() if before not in renamed.values()
         }
     return node.model_copy(update={"version": spec.version, "inputs": inputs}), renamed
-
-
-def _rewired(value: Any, renamed: dict[str, str]) -> Any:
-    """A value with wires from renamed outputs. Its depth was bounded when the graph was read."""
-    if type(value) is dict and len(value) == 1:
-        (key, inner), = value.items()
-        if key == "from" and inner in renamed:
-            return {"from": renamed[inner]}
-        if key == "list" and type(inner) is list:
-            return {"list": [_rewired(item, renamed) for item in inner]}
-    return value

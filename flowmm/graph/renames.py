@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Hashable, Mapping
 from typing import Any
 
-from .document import Document, NodeDoc, dump, references
+from .document import Document, NodeDoc, dump, references, rewired
 from .pieces import PREFIX
 
 VALUES, WIRES, SHAPE = 2, 1, 0  # how much alike two nodes are: the same values and wires; the same wires; wires that may come from others renamed
@@ -44,13 +44,7 @@ class Renames:
         return f"input.{self.inputs.get(port, port)}" if node == "input" else f"{self.nodes.get(node, node)}.{port}"
 
     def value(self, value: Any) -> Any:
-        if isinstance(value, dict) and len(value) == 1:
-            (key, inner), = value.items()
-            if key == "from" and isinstance(inner, str):
-                return {"from": self.source(inner)}
-            if key == "list" and isinstance(inner, list):
-                return {"list": [self.value(item) for item in inner]}
-        return value
+        return rewired(value, self.source)
 
     # ── finding them ────────────────────────────────────────────────────────────────────────────
 
