@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from .document import Document, InputDoc, NodeDoc, OutputDoc, Words
@@ -81,19 +82,32 @@ def _said(where: str, what: str, a: Words, b: Words) -> Iterator[Change]:
             yield Change(what, where, f"{where + ': ' if where else ''}{told}: {_shown(before or None)} → {_shown(after or None)}", before, after)
 
 
-def _inputs(a: Document, b: Document, names: Renames) -> Iterator[Change]:
-    for name, one in a.inputs.items():
-        other = names.inputs.get(name)
+def _parts(
+    kind: str, a: Mapping[str, Any], b: Mapping[str, Any], called: Mapping[str, str], gone: Callable[..., Change], new: Callable[..., Change],
+    inside: Callable[..., Iterator[Change]],
+) -> Iterator[Change]:  # fmt: skip
+    """Of inputs, nodes or outputs: what is gone, what is called otherwise, what became of it, what is new. called: by the old name the new one."""
+    for name, one in a.items():
+        other = called.get(name)
         if other is None:
-            yield Change("input-gone", name, f"the input `{name}` is gone")
+            yield gone(name, one)
             continue
         if other != name:
-            yield Change("input-renamed", name, f"the input `{name}` is now called `{other}`", name, other)
-        yield from _input(other, one, b.inputs[other])
-    for name, one in b.inputs.items():
-        if name not in names.inputs.values():
-            default = f", with the default {_shown(one.default)}" if "default" in one.model_fields_set else ""
-            yield Change("input-new", name, f"the input `{name}` is new{default}", after=one.default)
+            yield Change(f"{kind}-renamed", name, f"the {kind} `{name}` is now called `{other}`", name, other)
+        yield from inside(other, one, b[other])
+    known = set(called.values())
+    yield from (new(name, one) for name, one in b.items() if name not in known)
+
+
+def _inputs(a: Document, b: Document, names: Renames) -> Iterator[Change]:
+    def gone(name: str, one: InputDoc) -> Change:
+        return Change("input-gone", name, f"the input `{name}` is gone")
+
+    def new(name: str, one: InputDoc) -> Change:
+        default = f", with the default {_shown(one.default)}" if "default" in one.model_fields_set else ""
+        return Change("input-new", name, f"the input `{name}` is new{default}", after=one.default)
+
+    return _parts("input", a.inputs, b.inputs, names.inputs, gone, new, _input)
 
 
 def _input(name: str, a: InputDoc, b: InputDoc) -> Iterator[Change]:
@@ -107,20 +121,16 @@ def _input(name: str, a: InputDoc, b: InputDoc) -> Iterator[Change]:
 
 
 def _outputs(a: Document, b: Document, names: Renames) -> Iterator[Change]:
-    for name, one in a.outputs.items():
-        other = names.outputs.get(name)
-        if other is None:
-            yield Change("output-gone", name, f"the output `{name}` is gone")
-            continue
-        if other != name:
-            yield Change("output-renamed", name, f"the output `{name}` is now called `{other}`", name, other)
-        yield from _output(other, one, b.outputs[other], names)
-    for name, one in b.outputs.items():
-        if name not in names.outputs.values():
-            yield Change("output-new", name, f"the output `{name}` is new, from {one.source}", after=one.source)
+    def gone(name: str, one: OutputDoc) -> Change:
+        return Change("output-gone", name, f"the output `{name}` is gone")
+
+    def new(name: str, one: OutputDoc) -> Change:
+        return Change("output-new", name, f"the output `{name}` is new, from {one.source}", after=one.source)
+
+    return _parts("output", a.outputs, b.outputs, names.outputs, gone, new, partial(_output, names))
 
 
-def _output(name: str, a: OutputDoc, b: OutputDoc, names: Renames) -> Iterator[Change]:
+def _output(names: Renames, name: str, a: OutputDoc, b: OutputDoc) -> Iterator[Change]:
     if names.source(a.source) != b.source:
         yield Change("output", name, f"the output `{name}`: from {a.source} → {b.source}", a.source, b.source)
     yield from _said(name, "title", a.title, b.title)
@@ -128,20 +138,16 @@ def _output(name: str, a: OutputDoc, b: OutputDoc, names: Renames) -> Iterator[C
 
 
 def _nodes(a: Document, b: Document, names: Renames) -> Iterator[Change]:
-    for name, one in a.nodes.items():
-        other = names.nodes.get(name)
-        if other is None:
-            yield Change("node-gone", name, f"the node `{name}` ({one.op}) is gone", one.op)
-            continue
-        if other != name:
-            yield Change("node-renamed", name, f"the node `{name}` is now called `{other}`", name, other)
-        yield from _node(other, one, b.nodes[other], names)
-    for name, one in b.nodes.items():
-        if name not in names.nodes.values():
-            yield Change("node-new", name, f"the node `{name}` ({one.op}) is new", after=one.op)
+    def gone(name: str, one: NodeDoc) -> Change:
+        return Change("node-gone", name, f"the node `{name}` ({one.op}) is gone", one.op)
+
+    def new(name: str, one: NodeDoc) -> Change:
+        return Change("node-new", name, f"the node `{name}` ({one.op}) is new", after=one.op)
+
+    return _parts("node", a.nodes, b.nodes, names.nodes, gone, new, partial(_node, names))
 
 
-def _node(name: str, a: NodeDoc, b: NodeDoc, names: Renames) -> Iterator[Change]:
+def _node(names: Renames, name: str, a: NodeDoc, b: NodeDoc) -> Iterator[Change]:
     if names.op(a.op) != b.op:
         yield Change("op", name, f"`{name}` is a {b.op} instead of a {a.op}", a.op, b.op)
     if a.version != b.version and not b.op.startswith(PREFIX):
