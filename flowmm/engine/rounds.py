@@ -18,7 +18,8 @@ from ..store.codec import Encoded, Unstorable, encode, joined
 from ..store.keys import VALUE
 from .events import Event
 from .inside import Inside
-from .run import HAVE, Run, content, decoded
+from .outputs import content, decoded
+from .run import HAVE, Run
 from .workers.base import NodeFailed
 
 SHOWN = frozenset(("running", "progress", "preview", "note"))  # events of a round that people see

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog import Branch, Cancelled, Context
 from ..collector import patient_gc
-from ..graph.problems import sentence
 from ..graph.wiring import Const, Input, Link, Many, Wire, flat
-from ..store.codec import Encoded, Undecodable, known
-from ..store.keys import SIZE, VALUE, digest
+from ..store.codec import Encoded, known
+from ..store.keys import VALUE, digest
 from ..store.memory import MISSING
 from .events import Event, Reporter
+from .outputs import content, decoded, explain
 from .program import Identity, Program
-from .workers.base import NodeFailed, Task, WorkerLost, call, set_threads
+from .workers.base import NodeFailed, Task, call, set_threads
 
 if TYPE_CHECKING:
     from .rounds import Rounds
@@ -498,27 +498,3 @@ class Run:
 
 
 _ABSENT = object()
-
-
-def decoded(value: Any) -> Any:
-    """The value itself, if a worker process or the disk handed it over encoded."""
-    if type(value) is Encoded:
-        return value.decode()
-    if type(value) is list:
-        return [decoded(item) for item in value]
-    return value
-
-
-def explain(error: BaseException) -> str:
-    """What a node raised, for people: its own sentence if it wrote one, else the kind of error as well."""
-    if isinstance(error, (ValueError, LookupError, OSError, WorkerLost)) and str(error) and not isinstance(error, (KeyError, IndexError, UnicodeError)):
-        return sentence(error)
-    return f"{type(error).__name__}: {sentence(error)}" if str(error) else type(error).__name__
-
-
-def content(value: Any) -> bytes:
-    """A late value's digest; one that cannot be told apart from others is like no other, and never hits."""
-    try:
-        return value.digest() if type(value) is Encoded else digest(value)
-    except (TypeError, Undecodable):
-        return os.urandom(SIZE)

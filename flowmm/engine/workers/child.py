@@ -22,7 +22,7 @@ from ...catalog import Cancelled, NodeSpec, code, find
 from ...catalog.reload import in_development, reload
 from ...store.codec import Encoded, Unstorable, encode
 from ..events import INTERVAL, SPARED
-from ..run import content, explain
+from ..outputs import content, explain
 from .base import NodeFailed, Task
 from .inline import InlineWorker
 from .transport import Channel, Closed, Held
