@@ -80,6 +80,16 @@ class Lowered:
                 value = self._output(source, output)
         return value, list(through)
 
+    def silent(self, document: Document) -> dict[str, str]:
+        """What of the document as it is written gives nothing, and the muted node because of which: nodes, and outputs as "output.NAME"."""
+        found = {name: self.off[name] for name in document.nodes if self.off.get(name)}
+        for name in document.nodes.keys() & self.stand_ins.keys():
+            led = [self.lead({"from": f"{name}.{output}"})[0] for output in self.stand_ins[name]]
+            muted = [one.muted for one in led if type(one) is Nothing and one.muted]
+            if led and len(muted) == len(led):
+                found[name] = muted[0]
+        return found | {f"output.{name}": muted for name, muted in self.missing.items() if muted}
+
     def _output(self, source: str, output: str) -> Any:
         stands = self.stand_ins[source]
         if output in stands:

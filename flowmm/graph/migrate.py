@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from dataclasses import replace
+
 from ..catalog import NodeSpec, known
 from .document import Document, NodeDoc, rewired
 from .problems import Problem, sentence
 
 
-def migrated(document: Document) -> tuple[Document, list[Problem]]:
+def upgraded(document: Document, only: Container[str] | None = None) -> tuple[Document, list[Problem]]:
+    """What is written instead of a document once a person wants today's nodes in it, of some nodes only if asked, else in its definitions too."""
+    made, problems = migrated(document, only)
+    if only is not None or not document.graphs:
+        return made, problems
+    inner = {name: upgraded(one) for name, one in document.graphs.items()}
+    told = [replace(problem, node=f"{name}/{problem.node}") for name, (_, found) in inner.items() for problem in found]
+    return made.model_copy(update={"graphs": {name: one for name, (one, _) in inner.items()}}), problems + told
+
+
+def migrated(document: Document, only: Container[str] | None = None) -> tuple[Document, list[Problem]]:
     """A document whose nodes are of the versions installed here, itself if they are already; and what could not be brought there.
 
-    Nodes of unknown types stay as they are.
+    only: the nodes that are meant. Nodes of unknown types stay as they are.
     """
     specs = {op: known(op) for op in {node.op for node in document.nodes.values()}}
-    old = {name: node for name, node in document.nodes.items() if (spec := specs[node.op]) is not None and node.version != spec.version}
+    meant = {name: node for name, node in document.nodes.items() if only is None or name in only}
+    old = {name: node for name, node in meant.items() if (spec := specs[node.op]) is not None and node.version != spec.version}
     if not old:
         return document, []
     problems: list[Problem] = []

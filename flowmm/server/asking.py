@@ -28,12 +28,14 @@ MOST_RECHECKS, MOST_COST = 100, 20_000  # ports whose wire is taken away to see 
 
 
 def check(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Problems, typed edges with predicted shapes, the graph's inputs and outputs with their types, predicted memory in bytes."""
+    """Problems, typed edges with predicted shapes, the graph's inputs and outputs with their types, predicted memory in bytes, what is
+    left out because something is muted."""
     checked, described = _typed(graph, inputs)
     return {
         "problems": [told(problem) for problem in (checked.problems + described.problems)[:MOST_PROBLEMS]], "edges": _edges(graph, checked, described),
         "types": {op: node_type(spec) for op, spec in graph.piece_types.items()},
         "inputs": {name: parameter(one) for name, one in graph.inputs.items()}, "outputs": outputs(graph, checked), "memory": _memory(described),
+        "off": graph.lowered.silent(graph.document),
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Graphs that come in as files and go out in pictures: what a PNG carries of a run's inputs, and finding those again."""
+"""Graphs that come in as files and go out in pictures and scripts: what a PNG carries of a run's inputs, and finding those again; older ones brought up."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
+from ..face.export import export
 from ..face.graph import Graph
 from ..face.png import names_files, origin, unpacked
+from ..graph.diff import diff
 from ..graph.document import FOREIGN, dump, read
+from ..graph.migrate import upgraded
 from ..graph.problems import Unreadable
 from ..importing.opening import Imported, of_texts
 from ..sockets import NotAccepted
@@ -86,6 +89,18 @@ def _imported(parts: Parts, made: Imported) -> dict[str, Any]:
     parts.library.open(document)
     missing = [{"input": name, "file": file[:200]} for name, file in made.report.missing.items()]
     return {"graph": document, "name": "", "inputs": {}, "missing": missing, "report": made.report.as_json()}
+
+
+def script(graph: Graph) -> str:
+    """The graph as a Python script that is to lie beside its file, so that it tells nothing of where that is. Raises GraphError."""
+    return export(graph, graph.path.with_suffix(".py"))
+
+
+def brought_up(graph: Graph, only: Container[str] | None) -> dict[str, Any]:
+    """The document with today's nodes, in words what became of it, and what could not be brought there."""
+    made, problems = upgraded(graph.document, only)
+    changes = [{"where": one.where, "text": one.text} for one in diff(graph.document, made)]
+    return {"graph": json.loads(dump(made)), "changes": changes, "problems": [problem.as_json() for problem in problems]}
 
 
 MISSING = object()

@@ -54,6 +54,21 @@ def scaled(a: Annotated[int, Between(0, 10)]) -> int:
     return a * 100
 
 
+class Multiplied(NamedTuple):
+    product: int
+
+
+@node(version=2)
+def multiplied(number: int, factor: int = 1) -> Multiplied:
+    """A number, some times."""
+    return Multiplied(number * factor)
+
+
+@multiplied.migrate(1, result="product")  # version 1 took `times` and gave `result`
+def _(inputs):
+    return {("factor" if port == "times" else port): value for port, value in inputs.items()}
+
+
 @node(version=1)
 def paint(seed: int, size: int = 8) -> Image:
     import numpy

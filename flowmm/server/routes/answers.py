@@ -177,6 +177,21 @@ class Carried(TypedDict):
     versions: dict[str, str]
 
 
+class UpgradeChange(TypedDict):
+    """where: the node, or the node and its port, after the definitions it lies in."""
+
+    where: str
+    text: str
+
+
+class Upgraded(TypedDict):
+    """graph: the document as it would be. changes: what became of it, in words. problems: what could not be brought to today's version."""
+
+    graph: dict[str, Any]
+    changes: list[UpgradeChange]
+    problems: list[ProblemShape]
+
+
 # ── what can be known without running ───────────────────────────────────────────────────────────
 
 
@@ -234,7 +249,7 @@ class Memory(TypedDict):
 
 
 class Check(TypedDict):
-    """types: of the graphs that it uses as nodes, by op."""
+    """types: of the graphs that it uses as nodes, by op. off: nodes, and outputs as "output.NAME", that are left out, and the muted node because of which."""
 
     problems: list[ProblemShape]
     types: dict[str, NodeType]
@@ -242,6 +257,7 @@ class Check(TypedDict):
     inputs: dict[str, GraphInput]
     outputs: dict[str, GraphOutput]
     memory: Memory
+    off: dict[str, str]
 
 
 class Fit(TypedDict):

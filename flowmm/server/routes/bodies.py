@@ -90,6 +90,10 @@ class FittingRequest(GraphRequest):
     port: Annotated[str, Field(description="An input that takes a model.", max_length=1000)]
 
 
+class UpgradeRequest(GraphRequest):
+    nodes: Annotated[list[str] | None, Field(description="The nodes that are meant; without it all that are older.", max_length=10_000)] = None
+
+
 class TargetsRequest(GraphRequest):
     targets: Annotated[
         list[str] | None, Field(description='The outputs wanted, or edges as "node.output"; without it every output of the graph.', max_length=1000)
@@ -113,7 +117,7 @@ class RenameRequest(BaseModel):
     to: Annotated[str, Field(max_length=200, description="The new name.")]
 
 
-REQUESTS = (GraphRequest, CompatibleRequest, FittingRequest, TargetsRequest, LookRequest, RunRequest, MoveRequest, RenameRequest)
+REQUESTS = (GraphRequest, CompatibleRequest, FittingRequest, UpgradeRequest, TargetsRequest, LookRequest, RunRequest, MoveRequest, RenameRequest)
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
     for status, text in {400: "It cannot be read.", 401: "No token.", 403: "Not allowed.", 404: "Not here.", 406: "Not in this shape.",

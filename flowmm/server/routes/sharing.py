@@ -1,4 +1,4 @@
-"""Files that are opened, pictures that carry their graph, and what the gallery of graphs shows."""
+"""Files that are opened, pictures that carry their graph, scripts, older graphs, and what the gallery of graphs shows."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from ...face.sheet import PICTURE
 from .. import covers, opening
 from ..parts import Parts
 from ..refusals import Refused
-from .answers import Carried, Covers, Opened
-from .bodies import ERRORS, GraphRequest, Json, body, file, takes
+from .answers import Carried, Covers, Opened, Upgraded
+from .bodies import ERRORS, GraphRequest, Json, UpgradeRequest, body, file, takes
 
 
 def router(parts: Parts) -> APIRouter:
@@ -37,5 +37,17 @@ def router(parts: Parts) -> APIRouter:
     def read_carried(asked: GraphRequest = body(GraphRequest)) -> Json:
         graph, _ = parts.library.open(asked.graph, asked.name)
         return Json(opening.carried(parts, graph, asked.inputs) | {"name": asked.name or graph.name})
+
+    @routes.post("/export", summary="A graph as a Python script that gives the same", response_class=Response, responses={200: file("text/x-python")},
+                 openapi_extra=takes(GraphRequest))  # fmt: skip
+    def export(asked: GraphRequest = body(GraphRequest)) -> Response:
+        graph, _ = parts.library.open(asked.graph, asked.name)
+        return Response(opening.script(graph), media_type="text/x-python")
+
+    @routes.post("/upgrade", response_model=Upgraded, summary="A graph with its older nodes brought to the versions that are installed",
+                 openapi_extra=takes(UpgradeRequest))  # fmt: skip
+    def upgrade(asked: UpgradeRequest = body(UpgradeRequest)) -> Json:
+        graph, _ = parts.library.open(asked.graph, asked.name)
+        return Json(opening.brought_up(graph, asked.nodes))
 
     return routes

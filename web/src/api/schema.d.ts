@@ -27,7 +27,7 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /** @description types: of the graphs that it uses as nodes, by op. */
+        /** @description types: of the graphs that it uses as nodes, by op. off: nodes, and outputs as "output.NAME", that are left out, and the muted node because of which. */
         Check: {
             problems: components["schemas"]["ProblemShape"][];
             types: {
@@ -41,6 +41,9 @@ export interface components {
                 [key: string]: components["schemas"]["GraphOutput"];
             };
             memory: components["schemas"]["Memory"];
+            off: {
+                [key: string]: string;
+            };
         };
         /** @description type: of the port held, in words. ports: of the graph. nodes: types that have a fitting port. */
         Compatible: {
@@ -648,6 +651,19 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @description where: the node, or the node and its port, after the definitions it lies in. */
+        UpgradeChange: {
+            where: string;
+            text: string;
+        };
+        /** @description graph: the document as it would be. changes: what became of it, in words. problems: what could not be brought to today's version. */
+        Upgraded: {
+            graph: {
+                [key: string]: unknown;
+            };
+            changes: components["schemas"]["UpgradeChange"][];
+            problems: components["schemas"]["ProblemShape"][];
+        };
         /** @description width, height: in pixels, upright as a graph sees it. */
         UploadShape: {
             id: string;
@@ -723,6 +739,26 @@ export interface components {
             node: string;
             /** @description An input that takes a model. */
             port: string;
+        };
+        UpgradeRequest: {
+            /** @description A saved graph's name, or a whole graph document. */
+            graph: string | {
+                [key: string]: unknown;
+            };
+            /** @description Inputs by name: plain values, {"upload": id} or {"value": key}, or lists of these. Others have their defaults. */
+            inputs?: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description The saved graph that the document is an edit of; its relative paths start there.
+             * @default
+             */
+            name?: string;
+            /**
+             * @description The nodes that are meant; without it all that are older.
+             * @default null
+             */
+            nodes?: string[] | null;
         };
         TargetsRequest: {
             /** @description A saved graph's name, or a whole graph document. */
