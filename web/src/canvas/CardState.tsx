@@ -2,6 +2,7 @@
 import { Check, CircleDashed, Feather, Loader, TriangleAlert, Zap } from "lucide-react"
 import { memo } from "react"
 import { useT } from "../app/i18n"
+import type { Seen } from "../document/modes"
 import { isActive } from "../run/frames"
 import { useRuns } from "../run/store"
 import { useTyping } from "../typing/store"
@@ -52,6 +53,14 @@ function Sign({ name }: { name: keyof typeof SIGNS }) {
   const t = useT()
   const Icon = SIGNS[name]
   return <span className={`state ${name}`} title={t(name)}><Icon size={13} aria-label={t(name)} /></span>
+}
+
+/** In place of a state, of a node that does not run. */
+export function ModeSign({ id, mode }: { id: string; mode: Seen }) {
+  const t = useT()
+  const cause = useTyping(({ check }) => check?.off[id])
+  const why = mode === "off" && cause ? t("leftOutWith", { node: cause }) : t(mode === "bypass" ? "bypassHelp" : "muteHelp")
+  return <span className="mode" title={why}>{t(`mode_${mode}`)}</span>
 }
 
 /** The picture so far, or the text. */

@@ -3,7 +3,7 @@ import { type Edge, ViewportPortal } from "@xyflow/react"
 import { useMemo } from "react"
 import type { Point } from "../document/model"
 import { endOf, useStage } from "./stage"
-import { wirePath } from "./Wire"
+import { lookOf, wirePath } from "./Wire"
 
 const drawn = new WeakMap<Edge, { ends: string; path: string }>()
 
@@ -28,7 +28,7 @@ export function FarWires() {
       const to = endOf(byId.get(edge.target), edge.targetHandle, "target")
       if (!from || !to) continue
       const colour = edge.data?.colour as string
-      const name = `wire${edge.id === over ? " looked" : ""}${edge.data?.thin ? " thin" : ""}`
+      const name = `wire${edge.id === over ? " looked" : ""}${lookOf(edge.data)}`
       const key = `${colour} ${name}`
       const look = found.get(key) ?? { colour, name, paths: [] }
       found.set(key, look)

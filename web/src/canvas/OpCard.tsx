@@ -6,17 +6,18 @@ import { useT, words } from "../app/i18n"
 import { useCatalogue } from "../app/catalogue"
 import type { NodeType } from "../api/types"
 import { type NodeDoc, isList, isWire, literal, plain, setPort } from "../document/model"
+import type { Seen } from "../document/modes"
 import { amend, edit, useDocument } from "../document/store"
 import { useTyping } from "../typing/store"
 import { Field } from "../widgets/Field"
 import { OutOfInput } from "../widgets/OutOfInput"
-import { CardState } from "./CardState"
+import { CardState, ModeSign } from "./CardState"
 import { toggled } from "./layout"
 import { HEAD, hasMore, literalKind, type Row, ROW, shapeOf } from "./shape"
 import { Socket } from "./Socket"
 import { Far } from "./whole"
 
-export const OpCard = memo(function OpCard({ id, selected }: NodeProps) {
+export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
   const t = useT()
   const node = useDocument(({ doc }) => doc.nodes?.[id])
   const open = useDocument(({ doc }) => doc.layout?.open?.includes(id) ?? false)
@@ -26,9 +27,12 @@ export const OpCard = memo(function OpCard({ id, selected }: NodeProps) {
   const problem = useTyping(({ problems }) => problems.find((one) => one.node === id && one.level === "error")?.message)
   const far = useContext(Far)
   if (!node) return null
-  if (far) return <article className={`card far${selected ? " selected" : ""}${problem ? " wrong" : ""}`} data-colour={colour} aria-label={title(id, node, spec)} />
+  const mode = data.mode as Seen | undefined
+  const named = [title(id, node, spec), mode && t(`mode_${mode}`)].filter(Boolean).join(", ")
+  const look = `${selected ? " selected" : ""}${problem ? " wrong" : ""}`
+  if (far) return <article className={`card far${look}`} data-colour={colour} data-mode={mode} aria-label={named} />
   return (
-    <article className={`card${selected ? " selected" : ""}${problem ? " wrong" : ""}`} data-colour={colour} aria-label={title(id, node, spec)}>
+    <article className={`card${look}`} data-colour={colour} data-mode={mode} aria-label={named}>
       <header className="card-head" style={{ height: HEAD }}>
         <button
           type="button" className="bare nodrag" aria-expanded={!collapsed} aria-label={t(collapsed ? "expand" : "collapse")}
@@ -40,7 +44,7 @@ export const OpCard = memo(function OpCard({ id, selected }: NodeProps) {
           <b>{typeOf(node, spec)}</b>{ownName(id, node) && <span className="card-name"> · {id}</span>}
         </span>
         {problem && <TriangleAlert size={14} className="warn" aria-label={problem} />}
-        <CardState id={id} />
+        {mode ? <ModeSign id={id} mode={mode} /> : <CardState id={id} />}
       </header>
       {spec ? <Body id={id} node={node} spec={spec} open={open} collapsed={collapsed} /> : <Unknown id={id} node={node} />}
     </article>

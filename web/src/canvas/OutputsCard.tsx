@@ -18,6 +18,7 @@ export const OutputsCard = memo(function OutputsCard({ selected }: NodeProps) {
   const t = useT()
   const doc = useDocument(({ doc }) => doc)
   const types = useTyping(({ check }) => check?.outputs)
+  const off = useTyping(({ check }) => check?.off)
   const { rows, height } = outputsShape(doc)
   return (
     <article className={`card own outputs${selected ? " selected" : ""}`} aria-label={t("outputs")}>
@@ -26,7 +27,9 @@ export const OutputsCard = memo(function OutputsCard({ selected }: NodeProps) {
         <div key={name} className="row output" style={{ top, height }}>
           <Socket node={OUTPUTS} port={name} side="input" type={types?.[name]?.type} shown={types?.[name]?.shown ?? "?"} top={ROW / 2} />
           <span className="port">{types?.[name]?.title ?? name}</span>
-          <Coming name={name} from={split(doc.outputs![name]!.from)[0]} type={types?.[name]?.shown ?? ""} />
+          {off?.[`output.${name}`]
+            ? <p className="result text off">{t("leftOutWith", { node: off[`output.${name}`]! })}</p>
+            : <Coming name={name} from={split(doc.outputs![name]!.from)[0]} type={types?.[name]?.shown ?? ""} />}
         </div>
       ))}
       <p className="hint" style={{ top: height - ROW - 8, height: ROW }}>{t("addOutput")}</p>

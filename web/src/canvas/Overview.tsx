@@ -2,6 +2,7 @@
 import { MiniMap, type Node, type ReactFlowState, useStore } from "@xyflow/react"
 import { useEffect, useRef } from "react"
 import { useT } from "../app/i18n"
+import type { Seen } from "../document/modes"
 import { fit } from "./stage"
 
 const SLACK = 4 // px
@@ -36,4 +37,7 @@ const somethingOutside = ({ nodes, transform: [x, y, zoom], width, height }: Rea
     return left < -SLACK || top < -SLACK || left + wide * zoom > width + SLACK || top + high * zoom > height + SLACK
   })
 
-const colourOfBox = ({ selected, type }: Node): string => (selected ? "var(--accent)" : type === "groupBox" ? "var(--sunken)" : "var(--line)")
+const MODES: Record<Seen, string> = { mute: "var(--sunken)", off: "var(--sunken)", bypass: "color-mix(in srgb, var(--dye-violet) 45%, var(--surface))" }
+
+const colourOfBox = ({ selected, type, data }: Node): string =>
+  selected ? "var(--accent)" : data.mode ? MODES[data.mode as Seen] : type === "groupBox" ? "var(--sunken)" : "var(--line)"

@@ -1,11 +1,14 @@
 // A wire in the colour of what flows, with an edge in the colour of the ground so that it is told from what it crosses; its type and shape when looked at.
-import { BaseEdge, EdgeLabelRenderer, type EdgeProps, Position, getBezierPath } from "@xyflow/react"
+import { BaseEdge, type Edge, EdgeLabelRenderer, type EdgeProps, Position, getBezierPath } from "@xyflow/react"
 import { memo, useState } from "react"
 import { useTyping } from "../typing/store"
 import type { Point } from "../document/model"
 import { factsOf } from "./facts"
 import { pathThrough } from "./routes"
 import { useStage } from "./stage"
+
+/** How it is drawn, by what goes through it. */
+export const lookOf = (data: Edge["data"]): string => `${data?.thin ? " thin" : ""}${data?.off ? " off" : ""}`
 
 /** Its path, and a place for a label: around the cards in its way as it was routed, unless one of its cards is being dragged. */
 export function wirePath(route: Point[] | undefined, [sourceX, sourceY]: Point, [targetX, targetY]: Point): [path: string, x: number, y: number] {
@@ -19,7 +22,7 @@ export const Wire = memo(function Wire({ id, sourceX, sourceY, targetX, targetY,
   const [near, setNear] = useState(false)
   const under = useStage(({ over }) => over === id)
   return (
-    <g onPointerEnter={() => setNear(true)} onPointerLeave={() => setNear(false)} className={`wire${selected || near || under ? " looked" : ""}${data?.thin ? " thin" : ""}`}>
+    <g onPointerEnter={() => setNear(true)} onPointerLeave={() => setNear(false)} className={`wire${selected || near || under ? " looked" : ""}${lookOf(data)}`}>
       <path d={path} className="wire-edge" />
       <BaseEdge id={id} path={path} interactionWidth={interactionWidth} style={{ stroke: data?.colour as string }} />
       {(near || selected) && <Facts id={id} x={x} y={y} />}

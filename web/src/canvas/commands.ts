@@ -5,7 +5,7 @@ import { type Command, register } from "../keys/commands"
 import type { Point } from "../document/model"
 import { history } from "../document/store"
 import { copyNow, cutNow, pasteNow, spot } from "./clipboard"
-import { alignSelected, arrangeAll, distributeSelected, duplicateSelected, groupSelected, noteAt, nudge, removeSelected, toggleSelected } from "./edits"
+import { alignSelected, arrangeAll, distributeSelected, duplicateSelected, groupSelected, noteAt, nudge, removeSelected, switchSelected, toggleSelected } from "./edits"
 import { openFind } from "./Find"
 import { letGo, useHeld } from "./held"
 import { menuAtFocus } from "./Menu"
@@ -63,6 +63,8 @@ const COMMANDS: Command[] = [
   { id: "edit.duplicate", words: "duplicate", section: "edit", keys: ["Mod+D"], when: some, run: duplicateSelected },
   { id: "edit.delete", words: "delete", section: "edit", keys: ["Delete", "Backspace"], when: () => here() && selectedPieces().length + selectedLinks().length > 0, run: removeSelected },
   { id: "edit.all", words: "selectAll", section: "edit", keys: ["Mod+A"], when: here, run: () => select(useStage.getState().nodes.map(({ id }) => id)) },
+  { id: "edit.mute", words: "muteOrNot", section: "edit", keys: ["M", "Mod+M"], when: () => here() && selectedNodes().length > 0, run: () => switchSelected("mute") },
+  { id: "edit.bypass", words: "bypassOrNot", section: "edit", keys: ["B", "Mod+B"], when: () => here() && selectedNodes().length > 0, run: () => switchSelected("bypass") },
   { id: "edit.group", words: "group", section: "edit", keys: ["Mod+G"], when: here, run: () => groupSelected(centre()) },
   { id: "edit.note", words: "note", section: "edit", keys: ["N"], when: here, run: () => editNote(noteAt(onSurface(...spot()))[0]!) },
 

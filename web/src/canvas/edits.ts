@@ -4,7 +4,8 @@ import { nodeType } from "../app/catalogue"
 import { say } from "../app/i18n"
 import type { Size } from "../document/layout"
 import { arranged } from "../document/layout"
-import { type Doc, INPUTS, type Link, OUTPUTS, type Point, addNode, disconnect, place, removeInput, removeNodes, removeOutput } from "../document/model"
+import { type Doc, INPUTS, type Link, type Mode, OUTPUTS, type Point, addNode, disconnect, place, removeInput, removeNodes, removeOutput } from "../document/model"
+import { switched } from "../document/modes"
 import { duplicated, insert, piece } from "../document/pieces"
 import { amend, currentDoc, edit } from "../document/store"
 import { type Line, aligned, distributed, moved } from "./arrange"
@@ -89,6 +90,8 @@ export const noteAt = (at: Point): string[] => add((doc) => addNote(doc, at))
 
 export const colourSelected = (colour: string | null): void => edit((doc) => coloured(doc, selectedPieces(), colour))
 export const toggleSelected = (what: "collapsed" | "open"): void => arrange((doc) => selectedNodes().reduce((made, id) => toggled(made, what, id), doc))
+
+export const switchSelected = (mode: Mode): void => edit((doc) => switched(doc, selectedNodes(), mode))
 
 export const linkOf = (edge: Edge): Link => edge.data?.link as Link
 export const asPlaces = (nodes: Node[]): Record<string, Point> =>

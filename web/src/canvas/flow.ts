@@ -4,6 +4,7 @@ import type { Catalogue, Check, TypeShape } from "../api/types"
 import { say } from "../app/i18n"
 import { arranged, type Size } from "../document/layout"
 import { type Doc, INPUTS, type Link, links, type NodeDoc, OUTPUTS, type Point } from "../document/model"
+import { modeOf } from "../document/modes"
 import { colourOf, isHandle } from "./colours"
 import { HEAD, inputsShape, outputsShape, ROW, shapeOf, WIDTH } from "./shape"
 
@@ -119,10 +120,11 @@ export function flowNodes(doc: Doc, nodes: Catalogue["nodes"], check: Check | nu
     const rest = (old?.data.rest as Point | undefined) ?? (old ? [old.position.x, old.position.y] : arrangement[id])
     const [x, y] = given[id] ?? rest!
     const ariaLabel = KINDS[id] ? say(KINDS[id]) : id
-    const same = old && old.ariaLabel === ariaLabel && old.position.x === x && old.position.y === y && old.height === height && sameHandles(old.handles ?? [], handles)
+    const mode = modeOf(doc, check, id)
+    const same = old && old.ariaLabel === ariaLabel && old.data.mode === mode && old.position.x === x && old.position.y === y && old.height === height && sameHandles(old.handles ?? [], handles)
     if (same) return old
     return {
-      ...(old ?? {}), id, type: KINDS[id] ?? "op", position: { x, y }, width, height, measured: { width, height }, handles, data: { rest: rest ?? [x, y] },
+      ...(old ?? {}), id, type: KINDS[id] ?? "op", position: { x, y }, width, height, measured: { width, height }, handles, data: { rest: rest ?? [x, y], mode },
       deletable: !(id in KINDS), ariaLabel, dragHandle: ".card-head, .card.far",
     } as Node
   })
@@ -148,13 +150,18 @@ export function flowEdges(doc: Doc, nodes: Catalogue["nodes"], check: Check | nu
   return links(doc).map((link) => {
     const type = sourceType(doc, nodes, check, link)
     const colour = colourOf(type)
+    const off = isOff(doc, check, link)
     const old = before.get(link.id)
-    if (old && old.data?.colour === colour) return old
+    if (old && old.data?.colour === colour && old.data.off === off) return old
     const source = link.node === "input" ? INPUTS : link.node
-    const data = { colour, link, thin: type ? isHandle(type) : false }
+    const data = { colour, link, off, thin: type ? isHandle(type) : false }
     return { ...(old ?? {}), id: link.id, source, sourceHandle: link.port, target: link.to, targetHandle: link.toPort, type: "wire", data } satisfies Edge
   })
 }
+
+/** Whether nothing goes through a wire: one of its ends is left out. */
+const isOff = (doc: Doc, check: Check | null, { node, to, toPort }: Link): boolean =>
+  [modeOf(doc, check, node), to === OUTPUTS ? check?.off[`output.${toPort}`] && "off" : modeOf(doc, check, to)].some((mode) => mode === "mute" || mode === "off")
 
 const sourceType = (doc: Doc, nodes: Catalogue["nodes"], check: Check | null, { node, port }: Link) =>
   node === "input" ? check?.inputs[port]?.type : nodes[doc.nodes?.[node]?.op ?? ""]?.outputs[port]?.type

@@ -11,8 +11,12 @@ export interface NodeDoc {
   op: string
   version?: number
   in?: Record<string, Value>
+  mode?: "" | Mode
   [unknown: string]: unknown
 }
+
+/** mute: it is left out with all that cannot do without it. bypass: what it is given is handed on. */
+export type Mode = "mute" | "bypass"
 
 export interface InputDoc {
   default?: Json
