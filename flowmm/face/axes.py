@@ -47,22 +47,27 @@ def takes_list(parameter: Parameter) -> bool:
     return any(isinstance(member, ListOf) for member in (type_.members if isinstance(type_, Union) else (type_,)))
 
 
-def written(parameter: Parameter, text: str) -> list[Any]:
-    """An axis as a command line writes it: 0..7, 0..1..0.25 (both ends count), a,b,c, a JSON list, @FILE of lines, or a folder. Raises GraphError."""
-    name = parameter.name
-    if text.startswith("@"):
+def written(parameter: Parameter, text: str, *, trusted: bool = True) -> list[Any]:
+    """An axis as people write it: 0..7, 0..1..0.25 (both ends count), a,b,c, several lines, a JSON list, @FILE of lines, or a folder.
+
+    trusted: whether files may be named. Raises GraphError.
+    """
+    name, lines = parameter.name, [line.strip() for line in text.splitlines() if line.strip()]
+    if trusted and text.startswith("@"):
         return from_path(parameter, Path(text[1:]).expanduser())
-    if text.startswith("["):
+    if len(lines) > 1 and not text.startswith("["):
+        values: list[Any] = list(map(_plain, lines))
+    elif text.startswith("["):
         try:
             values = json.loads(text)
         except ValueError as error:
             raise _bad(name, f"{brief(text)} is no JSON list: {error}", 'Write ["a", "b"].') from None
     elif ".." in text and (numbers := _numbers(name, text)) is not None:
         values = numbers
-    elif names_files(parameter.port) and Path(text).expanduser().is_dir():
+    elif trusted and names_files(parameter.port) and Path(text).expanduser().is_dir():
         return from_path(parameter, Path(text).expanduser())
     else:
-        values = [_plain(part.strip()) for part in text.split(",")]
+        values = [_plain(part.strip()) for part in text.split(",") if text.strip()]
     found = axis(parameter, values)
     if found is None:
         raise _bad(name, f"it takes a list, and {brief(text)} is one", 'Write a list of lists: [["a", "b"], ["c"]].')

@@ -19,7 +19,7 @@ from ..files import write_whole
 from ..graph.problems import GraphError, Problem, listed, sentence
 from ..sockets import Image, Labels, Score, Text
 from .axes import MOST_CELLS, axis
-from .result import Result, figure, files
+from .result import figure, files
 
 if TYPE_CHECKING:
     from ..engine.runtime import Runtime
@@ -31,10 +31,10 @@ SHEET_SIDE = 160  # pixels of a thumbnail's longer side
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a sweep. inputs: what it has of its own, by name. result: what it gave; None if it failed, then error says why."""
+    """One run of a sweep. inputs: what it has of its own, by name. result: what it gave, by output; None if it failed, then error says why."""
 
     inputs: dict[str, Any]
-    result: Result | None = None
+    result: Mapping[str, Any] | None = None
     error: Exception | None = None
 
 
@@ -59,7 +59,8 @@ class Sweep(Sequence[Cell]):
         """A row a cell: its inputs, and its outputs as far as they can be said in a cell of a table; `error` where it failed."""
         return [
             {name: said(value) for name, value in cell.inputs.items()}
-            | ({name: said(value) for name, value in cell.result.items()} if cell.result is not None else {"error": sentence(cell.error)})
+            | ({name: said(value) for name, value in cell.result.items()} if cell.result is not None else {})
+            | ({"error": sentence(cell.error)} if cell.error is not None else {})
             for cell in self.cells
         ]
 
@@ -112,12 +113,8 @@ class Sweep(Sequence[Cell]):
                 made += written
                 row[f"{name} file"] = ", ".join(path.name for path in written)
         sheets = [write_whole(folder / f"{name}-sheet.png", self.sheet(name).png(0, embed=False)) for name in self.pictured()]
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        text = io.StringIO()
-        table = csv.DictWriter(text, list(dict.fromkeys(["number", *(key for row in rows for key in row)])), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-        return [write_whole(folder / "sweep.csv", text.getvalue().encode()), write_whole(folder / "sweep.jsonl", lines.encode()), *sheets, *made]
+        table, lines = as_csv(rows).encode(), as_lines(rows).encode()
+        return [write_whole(folder / "sweep.csv", table), write_whole(folder / "sweep.jsonl", lines), *sheets, *made]
 
     def __repr__(self) -> str:
         over = ", ".join(f"{name} ({len(values)})" for name, values in self.axes.items())
@@ -145,7 +142,7 @@ def sweep(
     from ..engine.runtime import default_runtime
 
     runtime = runtime or default_runtime(device or "auto")
-    cells, own = [], list(_cells(axes, combine))
+    cells, own = [], list(combined(axes, combine))
     for number, one in enumerate(own):
         if listener is not None:
             listener(Event("progress", node="sweep", step=number, steps=len(own)))
@@ -171,8 +168,8 @@ def apart(graph: Graph, inputs: Mapping[str, Any]) -> tuple[dict[str, list[Any]]
     return axes, {name: value for name, value in inputs.items() if name not in axes}
 
 
-def _cells(axes: Mapping[str, list[Any]], combine: Combine) -> Iterator[dict[str, Any]]:
-    """Raises GraphError."""
+def combined(axes: Mapping[str, list[Any]], combine: Combine) -> Iterator[dict[str, Any]]:
+    """What each cell has of its own, in order. Raises GraphError."""
     if combine not in ("product", "zip"):
         raise GraphError([Problem("bad-axis", f"axes cannot be combined as {combine!r}", fix='Give "product" or "zip".')])
     lengths = {name: len(values) for name, values in axes.items()}
@@ -182,8 +179,8 @@ def _cells(axes: Mapping[str, list[Any]], combine: Combine) -> Iterator[dict[str
     count = prod(lengths.values()) if combine == "product" else next(iter(lengths.values()), 1)
     if count > MOST_CELLS:
         raise GraphError([Problem("bad-axis", f"that would be {count:,} runs; at most {MOST_CELLS:,} are allowed", fix="Give fewer values.")])
-    combined = itertools.product(*axes.values()) if combine == "product" or not axes else zip(*axes.values())
-    return (dict(zip(axes, values)) for values in combined)
+    cells = itertools.product(*axes.values()) if combine == "product" or not axes else zip(*axes.values())
+    return (dict(zip(axes, values)) for values in cells)
 
 
 def _within(listener: Callable[[Event], None] | None) -> Callable[[Event], None] | None:
@@ -191,6 +188,20 @@ def _within(listener: Callable[[Event], None] | None) -> Callable[[Event], None]
     if listener is None:
         return None
     return lambda event: listener(event) if event.kind in ("running", "progress", "preview", "note") else None
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV, with a column for each key of any."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(dict.fromkeys(["number", *(key for row in rows for key in row)])), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+def as_lines(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as lines of JSON."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def said(value: Any) -> Any:

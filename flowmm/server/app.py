@@ -25,7 +25,7 @@ from .journal import JournalError, JournalFull
 from .pages import add_pages
 from .parts import Parts
 from .refusals import Refused
-from .routes import asks, events, graphs, runs, sharing, values
+from .routes import asks, events, graphs, runs, sharing, sweeps, values
 from .routes.answers import Frame
 from .routes.bodies import ANYWHERE, ERRORS, REFUSAL, REQUESTS, WITH_BODY, Json, file
 from .tools import Tools
@@ -52,7 +52,7 @@ def build(parts: Parts) -> FastAPI:
             await parts.in_thread(parts.close)
 
     app = FastAPI(title="flowmm", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, default_response_class=Json)
-    for module in (asks, graphs, runs, values, sharing, events):
+    for module in (asks, graphs, runs, sweeps, values, sharing, events):
         app.include_router(module.router(parts))
 
     @app.get("/metrics", tags=["system"], summary="Counters in Prometheus' format", response_class=Response, responses={200: file("text/plain")})

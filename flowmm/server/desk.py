@@ -37,7 +37,8 @@ GONE = 0.02  # seconds between two looks at what a run left behind
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A run as a caller asks for it. graph: a saved graph's name or a document. targets: outputs or edges "node.output"; None: every
-    output. key: the caller's own name for this request, so that asking again does not run again."""
+    output. key: the caller's own name for this request, so that asking again does not run again. axes: of a sweep, the values by input,
+    as a list or in words; combine: how they make cells."""
 
     graph: str | Mapping[str, Any]
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -45,6 +46,8 @@ class Asked:
     name: str = ""
     key: str | None = None
     source: str = "api"
+    axes: Mapping[str, Any] = field(default_factory=dict)
+    combine: str = "product"
 
 
 class Desk:
@@ -122,6 +125,26 @@ class Desk:
             key=asked.key, parent=parent,
         ))  # fmt: skip
 
+    def sweep(self, asked: Asked) -> Future[str]:
+        """Check a sweep's first cell and journal a run for each; the future has its id once all are on the disk. Raises GraphError, Refused."""
+        known = self.journal.swept(asked.key) if asked.key is not None else None
+        if known is not None:
+            found: Future[str] = Future()
+            found.set_result(known)
+            return found
+        graph, data = self.library.open(asked.graph, asked.name)
+        name = asked.graph if isinstance(asked.graph, str) else asked.name
+        axes, cells = self.library.cells(graph, asked.axes, asked.combine)
+        given = [{**asked.inputs, **own} for own in cells]
+        graph.prepare(self.library.inputs(graph, given[0]), only=asked.targets, runtime=self.runtime())
+        title = words(graph.document.title) or name
+        self._room(len(given))
+        future = self.journal.submit_sweep(
+            [New(document=data, inputs=one, targets=asked.targets, name=name, title=title, source=asked.source) for one in given], axes, asked.combine, asked.key
+        )
+        future.add_done_callback(self._swept)
+        return future
+
     def retry(self, id_: str) -> Future[Run]:
         """Run an ended run's graph and inputs again, as a new run. Raises Refused."""
         run = self.get(id_)
@@ -132,11 +155,16 @@ class Desk:
             parent=id_,
         ))  # fmt: skip
 
-    def _journal(self, new: New) -> Future[Run]:
+    def _room(self, runs: int = 1) -> None:
+        """Raises Refused where so many more may not wait."""
         if self._stopping:
             raise Refused(503, "stopping", "the server is stopping", "Submit the run again when it is back.")
-        if self.journal.waiting() >= self.settings.limits.queued:
-            raise Refused(429, "queue-full", f"{self.settings.limits.queued:,} runs are waiting already", "Wait until some have ended, or cancel some.")
+        waiting, most = self.journal.waiting(), self.settings.limits.queued
+        if waiting + runs > most:
+            raise Refused(429, "queue-full", f"{waiting:,} runs are waiting already; at most {most:,} may", "Wait until some have ended, or cancel some.")
+
+    def _journal(self, new: New) -> Future[Run]:
+        self._room()
         future = self.journal.submit(new)
         future.add_done_callback(self._submitted)
         return future
@@ -144,9 +172,17 @@ class Desk:
     def _submitted(self, future: Future[Run]) -> None:
         """In the journal's thread: nothing here may wait."""
         if future.exception() is None:
-            run = future.result()
-            self.hub.publish("run", run.id, state=run.state, name=run.name, title=run.title, source=run.source)
-            self._news.set()
+            self._waits(future.result())
+
+    def _swept(self, future: Future[str]) -> None:
+        """As _submitted."""
+        if future.exception() is None:
+            for run in self.journal.sweep(future.result()).runs.values():
+                self._waits(run)
+
+    def _waits(self, run: Run) -> None:
+        self.hub.publish("run", run.id, state=run.state, name=run.name, title=run.title, source=run.source, sweep=run.sweep)
+        self._news.set()
 
     def get(self, id_: str) -> Run:
         """Raises Refused for a run that is not known."""
@@ -193,6 +229,18 @@ class Desk:
         if state == "cancelled":
             self._announce(run)
         return run
+
+    def cancel_sweep(self, id_: str) -> None:
+        """Cancel all its cells that have not ended. Waits for the disk."""
+        with self._lock:
+            waiting = self.journal.cancel_sweep(id_).result()
+            swept = self.journal.sweep(id_)
+            for run in swept.runs.values() if swept else ():
+                if run.id in self._live:
+                    self._live[run.id].ask(CANCELLED)
+        for run in swept.runs.values() if swept else ():
+            if run.id in waiting:
+                self._announce(run)
 
     def move(self, id_: str, index: int) -> Run:
         """Move a queued run to a place among those that wait, 0 being the next. Waits for the disk. Raises Refused."""
@@ -244,7 +292,7 @@ class Desk:
             return None
 
     def _execute(self, run: Run, live: Live) -> None:
-        self.hub.publish("run", run.id, state="running", device=live.device)
+        self.hub.publish("run", run.id, state="running", device=live.device, sweep=run.sweep)
         log.info("run started", extra={"run": run.id, "graph": run.name, "device": live.device})
         engine = None
         state, error, outputs = "failed", None, {}
@@ -317,7 +365,9 @@ class Desk:
     def _announce(self, run: Run) -> None:
         """Tell everyone how a run ended, or that it waits again."""
         outputs = {one.name: {"key": one.key, "type": one.type, "summary": one.summary} for one in self.journal.outputs(run.id)}
-        self.hub.publish("run", run.id, state=run.state, error=run.error, outputs=outputs, seconds=run.seconds, executed=run.executed, cached=run.cached)
+        self.hub.publish(
+            "run", run.id, state=run.state, error=run.error, outputs=outputs, seconds=run.seconds, executed=run.executed, cached=run.cached, sweep=run.sweep
+        )
         log.info("run ended", extra={"run": run.id, "state": run.state, "seconds": run.seconds, "graph": run.name})
         if run.state in ENDED:
             self._tell(run)

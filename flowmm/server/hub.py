@@ -1,7 +1,7 @@
 """Events as numbered msgpack frames, handed to every socket that listens, and kept a while for those that come back.
 
 A frame is a map with `seq`, `type` and what the type says:
-    run       id, state, and what else changed: place in the queue, name, error, outputs, seconds, executed, cached
+    run       id, state, and what else changed: place in the queue, name, sweep, error, outputs, seconds, executed, cached
     planned   id, total: so many more nodes must be computed
     nodes     id, names: got their values; cached: those of them from the cache; took: seconds, of slow ones
     running   id, node

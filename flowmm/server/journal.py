@@ -8,14 +8,12 @@ runs are ordered by their number, waiting ones by their place.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import queue
 import secrets
 import sqlite3
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -25,16 +23,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..files import sync_folder
 from ..store.index import is_damage
 from ..store.objects import Damaged
-from .journal_file import ENDED, LARGEST, STATES, TABLES, JournalError, JournalTaken, connect, opened, take, unpacked
-from .journal_rows import New, Output, Run
+from .journal_file import ENDED, LARGEST, STATES, JournalError, JournalTaken, connect, opened, take, unpacked
+from .journal_rows import OUTPUT, RUN, New, Output, Run, Swept, inserted, packed, parsed, row_of
 
 if TYPE_CHECKING:
     from .results import Stored
 
-__all__ = ["ENDED", "STATES", "Journal", "JournalError", "JournalFull", "JournalTaken", "New", "Output", "Run"]
+__all__ = ["ENDED", "STATES", "Journal", "JournalError", "JournalFull", "JournalTaken", "New", "Output", "Run", "Swept"]
 
 MOST_CRASHES = 2  # a run the server died of this often is not started again
-SOURCES = ("api", "app", "mcp", "python")
 
 T = TypeVar("T")
 
@@ -49,8 +46,6 @@ class _Job:
     future: Future
 
 
-_RUN = ", ".join(TABLES["run"])
-_OUTPUT = "output.number, output.name, output.key, output.type, output.summary"
 _FRONT = "(SELECT coalesce(min(place), 0) - 1 FROM run WHERE state = 'queued')"
 
 
@@ -106,27 +101,29 @@ class Journal:
 
         Raises ValueError for a text that is no Unicode, or a source that is none.
         """
-        if new.source not in SOURCES:
-            raise ValueError(f"a run comes from one of {', '.join(SOURCES)}, not {new.source!r}")
-        for text in (new.key, new.name, new.parent):
-            (text or "").encode()
-        sha = hashlib.sha256(new.document).hexdigest()
-        body = zlib.compress(new.document)
-        title = new.title.encode(errors="replace").decode()
-        inputs, targets = json.dumps(new.inputs), None if new.targets is None else json.dumps(new.targets)
+        row = row_of(new)
+        document = packed(new.document)
 
         def action(db: sqlite3.Connection) -> Run:
             if new.key is not None and (found := _one(db, "key = ?", new.key)):
                 return found
-            db.execute("INSERT INTO document (sha, body) VALUES (?, ?) ON CONFLICT (sha) DO NOTHING", (sha, body))
-            values = (secrets.token_hex(8), new.key, new.name, title, sha, inputs, targets, new.source, new.parent, time.time())
-            (row,) = db.execute(
-                "INSERT INTO run (id, key, name, title, graph, inputs, targets, source, parent, submitted, state, attempt, crashes, place) VALUES "
-                "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, (SELECT coalesce(max(place), 0) + 1 FROM run WHERE state = 'queued')) "
-                f"RETURNING {_RUN}",
-                values,
-            ).fetchall()
-            return Run.of(row)
+            return inserted(db, document, row)
+
+        return self._do(action)
+
+    def submit_sweep(self, cells: Sequence[New], axes: Mapping[str, list[Any]], combine: str, key: str | None = None) -> Future[str]:
+        """Record the runs of a sweep, all or none, last in the queue; or find the sweep that has the same key. Its id. Raises as submit does."""
+        rows, document = [row_of(cell) for cell in cells], packed(cells[0].document)
+        (key or "").encode()
+        id_, made = secrets.token_hex(8), json.dumps(axes)
+
+        def action(db: sqlite3.Connection) -> str:
+            if key is not None and (found := db.execute("SELECT id FROM sweep WHERE key = ?", (key,)).fetchone()):
+                return found[0]
+            number = db.execute("INSERT INTO sweep (id, key, axes, combine) VALUES (?, ?, ?, ?)", (id_, key, made, combine)).lastrowid
+            runs = [inserted(db, document, row) for row in rows]
+            db.executemany("INSERT INTO cell (number, sweep, place) VALUES (?, ?, ?)", [(run.number, number, place) for place, run in enumerate(runs)])
+            return id_
 
         return self._do(action)
 
@@ -137,7 +134,7 @@ class Journal:
             rows = db.execute(
                 "UPDATE run SET state = 'running', attempt = attempt + 1, started = ?, device = ?, "
                 "place = (SELECT coalesce(max(place), 0) + 1 FROM run WHERE state = 'running') "
-                f"WHERE id = ? AND state = 'queued' RETURNING {_RUN}",
+                f"WHERE id = ? AND state = 'queued' RETURNING {RUN}",
                 (time.time(), device, id),
             ).fetchall()
             return Run.of(rows[0]) if rows else None
@@ -182,6 +179,16 @@ class Journal:
 
         return self._do(action)
 
+    def cancel_sweep(self, id: str) -> Future[list[str]]:
+        """The queued ones among its cells → cancelled; their ids."""
+        among = "SELECT cell.number FROM cell JOIN sweep ON sweep.number = cell.sweep WHERE sweep.id = ?"
+
+        def action(db: sqlite3.Connection) -> list[str]:
+            statement = f"UPDATE run SET state = 'cancelled', finished = ? WHERE state = 'queued' AND number IN ({among}) RETURNING id"
+            return [found for (found,) in db.execute(statement, (time.time(), id)).fetchall()]
+
+        return self._do(action)
+
     def move(self, id: str, index: int) -> Future[bool]:
         """Put a queued run at a position of the queue: 0 is next, past the end is last. False if it is not queued."""
 
@@ -216,6 +223,8 @@ class Journal:
             keys = [key for (key,) in db.execute("SELECT DISTINCT key FROM output WHERE run = ? ORDER BY number", (run.number,))]
             db.execute("DELETE FROM output WHERE run = ?", (run.number,))
             db.execute("DELETE FROM run WHERE number = ?", (run.number,))
+            db.execute("DELETE FROM cell WHERE number = ?", (run.number,))
+            db.execute("DELETE FROM sweep WHERE id = ? AND NOT EXISTS (SELECT 1 FROM cell WHERE cell.sweep = sweep.number)", (run.sweep,))
             db.execute("DELETE FROM document WHERE sha = ?1 AND NOT EXISTS (SELECT 1 FROM run WHERE graph = ?1)", (run.graph,))
             return [key for key in keys if not _refers(db, key)]
 
@@ -228,7 +237,7 @@ class Journal:
         """
 
         def action(db: sqlite3.Connection) -> list[Run]:
-            found = [Run.of(row) for row in db.execute(f"SELECT {_RUN} FROM run WHERE state = 'running' ORDER BY place DESC, number DESC").fetchall()]
+            found = [Run.of(row) for row in db.execute(f"SELECT {RUN} FROM run WHERE state = 'running' ORDER BY place DESC, number DESC").fetchall()]
             for run in found:
                 crashes = run.crashes + 1
                 if crashes < MOST_CRASHES:
@@ -254,6 +263,25 @@ class Journal:
         """The run that was submitted under a key."""
         with self._reading() as db:
             return _one(db, "key = ?", key)
+
+    def sweep(self, id: str) -> Swept | None:
+        with self._reading() as db:
+            found = db.execute("SELECT number, axes, combine FROM sweep WHERE id = ?", (id,)).fetchone()
+            if found is None:
+                return None
+            among = "FROM cell JOIN run ON run.number = cell.number WHERE cell.sweep = ? ORDER BY cell.place"
+            runs = {place: Run.of(row) for place, *row in db.execute(f"SELECT cell.place, {RUN} {among}", found[:1]).fetchall()}
+            among = "FROM cell JOIN output ON output.run = cell.number WHERE cell.sweep = ? ORDER BY output.number"
+            outputs: dict[int, list[Output]] = {place: [] for place in runs}
+            for place, *row in db.execute(f"SELECT cell.place, {OUTPUT} {among}", found[:1]).fetchall():
+                outputs[place].append(Output.of(row))
+        return Swept(id, parsed(found[1]) or {}, found[2], runs, outputs)
+
+    def swept(self, key: str) -> str | None:
+        """The id of the sweep that was submitted under a key."""
+        with self._reading() as db:
+            row = db.execute("SELECT id FROM sweep WHERE key = ?", (key,)).fetchone()
+        return row and row[0]
 
     def queue(self, limit: int = -1) -> list[Run]:
         """What waits, in the order in which it will be started; all of it, or the first `limit`."""
@@ -281,7 +309,7 @@ class Journal:
     def outputs(self, id: str) -> list[Output]:
         """A run's outputs in their order; none for a run without, or one that is not here."""
         with self._reading() as db:
-            rows = db.execute(f"SELECT {_OUTPUT} FROM output JOIN run ON run.number = output.run WHERE run.id = ? ORDER BY output.number", (id,))
+            rows = db.execute(f"SELECT {OUTPUT} FROM output JOIN run ON run.number = output.run WHERE run.id = ? ORDER BY output.number", (id,))
             return [Output.of(row) for row in rows.fetchall()]
 
     def gallery(
@@ -291,10 +319,9 @@ class Journal:
         turn the page."""
         among = "1" if types is None else f"output.type IN ({', '.join('?' * len(types))})"
         among += "" if name is None else " AND run.name = ?"
-        columns = ", ".join(f"run.{name}" for name in TABLES["run"])
         with self._reading() as db:
             rows = db.execute(
-                f"SELECT {_OUTPUT}, {columns} FROM output JOIN run ON run.number = output.run "
+                f"SELECT {OUTPUT}, {RUN} FROM output JOIN run ON run.number = output.run "
                 f"WHERE {among} AND output.number < ? ORDER BY output.number DESC LIMIT ?",
                 (*(types or ()), *(() if name is None else (name,)), _bounded(before), max(limit, 0)),
             ).fetchall()
@@ -302,9 +329,8 @@ class Journal:
 
     def latest(self) -> list[tuple[Run, list[Output]]]:
         """Of each graph's name the last run that is done, with its outputs."""
-        columns = ", ".join(TABLES["run"])
         with self._reading() as db:
-            rows = db.execute(f"SELECT {columns} FROM run WHERE number IN (SELECT max(number) FROM run WHERE state = 'done' GROUP BY name)").fetchall()
+            rows = db.execute(f"SELECT {RUN} FROM run WHERE number IN (SELECT max(number) FROM run WHERE state = 'done' GROUP BY name)").fetchall()
         return [(run, self.outputs(run.id)) for run in map(Run.of, rows)]
 
     def document(self, sha: str) -> bytes:
@@ -341,7 +367,7 @@ class Journal:
 
     def _runs(self, where: str, *arguments: Any) -> list[Run]:
         with self._reading() as db:
-            return [Run.of(row) for row in db.execute(f"SELECT {_RUN} FROM run WHERE {where}", arguments).fetchall()]
+            return [Run.of(row) for row in db.execute(f"SELECT {RUN} FROM run WHERE {where}", arguments).fetchall()]
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -427,7 +453,7 @@ def _changed(db: sqlite3.Connection, statement: str, *arguments: Any) -> bool:
 
 
 def _one(db: sqlite3.Connection, where: str, *arguments: Any) -> Run | None:
-    row = db.execute(f"SELECT {_RUN} FROM run WHERE {where}", arguments).fetchone()
+    row = db.execute(f"SELECT {RUN} FROM run WHERE {where}", arguments).fetchone()
     return None if row is None else Run.of(row)
 
 

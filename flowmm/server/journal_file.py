@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from ..files import sync_folder
 from ..store.index import APPLICATION
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PAGE = 4096  # bytes
 BUSY_SECONDS = 10.0  # how long to wait for a person's own SQLite shell
 NEAR = 256  # numbers tried one by one behind a page that cannot be read, before the search takes longer steps
@@ -43,7 +43,11 @@ _SCHEMA = (
     "CREATE INDEX output_run ON output (run)",
     "CREATE INDEX output_key ON output (key)",
     "CREATE INDEX output_type ON output (type, number)",
+    "CREATE TABLE sweep (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, key TEXT UNIQUE, axes TEXT NOT NULL, combine TEXT NOT NULL)",
+    "CREATE TABLE cell (number INTEGER PRIMARY KEY, sweep INTEGER NOT NULL, place INTEGER NOT NULL)",
+    "CREATE INDEX cell_sweep ON cell (sweep, place)",
 )
+_OLDER = {1: 9}  # how many of these statements a journal of each earlier version has; it is given the others
 _CREATE = f"""
 BEGIN IMMEDIATE;
 PRAGMA application_id = {APPLICATION};
@@ -58,6 +62,8 @@ TABLES = {
         "started", "finished", "device", "seconds", "executed", "cached", "error", "timings",
     ),
     "output": ("number", "run", "name", "key", "type", "summary"),
+    "sweep": ("number", "id", "key", "axes", "combine"),
+    "cell": ("number", "sweep", "place"),  # number: of its run
 }  # fmt: skip
 
 
@@ -142,6 +148,9 @@ def _checked(path: Path) -> sqlite3.Connection:
         statements = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid")]
         if application == APPLICATION and version > SCHEMA_VERSION and statements != list(_SCHEMA) and _sound(connection):
             raise _Newer(f"the journal {path} was written by a newer flowmm (version {version}; this one reads {SCHEMA_VERSION}); update flowmm")
+        if application == APPLICATION and statements == list(_SCHEMA[: _OLDER.get(version, 0)]) and statements and _sound(connection):
+            connection.executescript(f"BEGIN IMMEDIATE; {'; '.join(_SCHEMA[_OLDER[version] :])}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+            version, statements = SCHEMA_VERSION, list(_SCHEMA)
         # Once, each open: a damaged index would hide runs, which no later statement would notice.
         if statements and ((application, version, statements) != (APPLICATION, SCHEMA_VERSION, list(_SCHEMA)) or not _sound(connection)):
             raise sqlite3.DatabaseError("its pages or tables are not as they were written")
@@ -199,10 +208,13 @@ def _read(path: Path) -> dict[str, list[tuple]]:
     runs = {row[1]: row for row in (_mended(row, documents) for row in tables["run"]) if row is not None}
     numbers = {row[0] for row in runs.values()}
     graphs = {row[5] for row in runs.values()}
+    sweeps = {row[0]: row for row in tables["sweep"] if _is_sweep(row)}
     return {
         "document": [row for sha, row in documents.items() if sha in graphs],
         "run": list(runs.values()),
         "output": [row for row in tables["output"] if row[1] in numbers and all(isinstance(text, str) for text in row[2:]) and _is_json(row[5])],
+        "sweep": list(sweeps.values()),
+        "cell": [row for row in tables["cell"] if row[0] in numbers and row[1] in sweeps and isinstance(row[2], int)],
     }
 
 
@@ -251,6 +263,11 @@ def _behind(connection: sqlite3.Connection, table: str, at: int) -> int | None:
 
 def _is_document(row: tuple) -> bool:
     return isinstance(row[2], bytes) and unpacked(row[2], row[1]) is not None
+
+
+def _is_sweep(row: tuple) -> bool:
+    texts = isinstance(row[1], str) and re.fullmatch("[0-9a-f]{16}", row[1]) and (row[2] is None or isinstance(row[2], str))
+    return bool(texts) and _is_json(row[3]) and row[4] in ("product", "zip")
 
 
 def unpacked(body: bytes, sha: str) -> bytes | None:

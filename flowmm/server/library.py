@@ -6,13 +6,16 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..face.axes import axis, written
 from ..face.graph import Graph
+from ..face.sweep import combined
 from ..graph.check import Untrusted
 from ..graph.document import dump, measure, of, parse
-from ..graph.problems import GraphError, Problem
+from ..graph.problems import GraphError, Problem, listed
 from ..sockets import Image, Mask
 from ..sockets.types import ListOf, Socket, Type, Union
 from .refusals import Refused
@@ -92,6 +95,43 @@ class Library:
             except Refused as error:
                 problems.append(Problem(error.code, f"the input `{name}` cannot be read: {error.message}", "input", name, fix=error.fix))
         return given, problems
+
+
+    def cells(self, graph: Graph, asked: Mapping[str, Any], combine: str) -> tuple[dict[str, list[Any]], list[dict[str, Any]]]:
+        """The axes of a sweep, and what each cell has of its own. asked: by input a list, or the values in words. Raises GraphError.
+
+        No file of this machine is opened, whatever the words say.
+        """
+        axes, problems = {}, []
+        for name, given in asked.items():
+            try:
+                axes[name] = _axis(graph, name, given)
+            except GraphError as error:
+                problems += error.problems
+        if problems:
+            raise GraphError(problems)
+        most, cells = self.settings.limits.cells, []
+        for own in combined(axes, combine):
+            if len(cells) == most:
+                fix = "Give fewer values, or sweep in Python, where there is no such bound."
+                raise GraphError([Problem("bad-axis", f"that would be more than {most:,} runs", fix=fix)])
+            cells.append(own)
+        return axes, cells
+
+
+def _axis(graph: Graph, name: str, given: Any) -> list[Any]:
+    """Raises GraphError, with the input as the port."""
+    parameter = graph.inputs.get(name)
+    if parameter is None:
+        raise GraphError([Problem("no-such-input", f"the graph has no input `{name}`", "input", name, fix=f"Its inputs are {listed(graph.inputs)}.")])
+    try:
+        values = written(parameter, given, trusted=False) if isinstance(given, str) else axis(parameter, given)
+    except GraphError as error:
+        raise GraphError([replace(problem, node="input", port=name) for problem in error.problems]) from None
+    if values is None:
+        fix = "Write 0..7, values with commas between them, or one a line."
+        raise GraphError([Problem("bad-axis", f"the input `{name}` cannot be swept over: it needs a list of values", "input", name, fix=fix)])
+    return values
 
 
 class _Reader:

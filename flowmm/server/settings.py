@@ -10,7 +10,7 @@ from pathlib import Path
 class Limits:
     """What callers may ask for at most.
 
-    body, upload: bytes of a request. nodes: of a graph. queued: runs that wait. uploads: bytes of all uploaded pictures.
+    body, upload: bytes of a request. nodes: of a graph. queued: runs that wait. cells: of a sweep. uploads: bytes of all uploaded pictures.
     pixels: of all pictures that are given to one run, which are in memory at once.
     hang: seconds without a sign from any node after which a run is given up. grace: seconds the node of a cancelled run has to stop
     before its worker process is ended. sockets: open at once.
@@ -20,6 +20,7 @@ class Limits:
     upload: int = 32 << 20
     nodes: int = 20_000
     queued: int = 10_000
+    cells: int = 1_000
     uploads: int = 4 << 30
     pixels: int = 2**29
     hang: float = 1800.0

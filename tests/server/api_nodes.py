@@ -128,6 +128,13 @@ def picky(a: int) -> int:
     raise ValueError(f"{a} is not a number this node likes")
 
 
+@node(version=1)
+def not_seven(a: int) -> int:
+    if a == 7:
+        raise ValueError("it is seven")
+    return a
+
+
 @node(version=1, lane="cpu")
 def wait_for(began: str, end: str, context: Context, number: int = 0) -> int:
     """Writes one file and waits for another."""

@@ -22,6 +22,7 @@ from schemathesis.specs.openapi import checks
 
 CASES = 300 if os.environ.get("FLOWMM_SOAK") else 12  # of each operation and kind
 SEED = int(os.environ.get("FLOWMM_SEED", "1"))
+SWEPT = {"flowmm": 1, "inputs": {"path": {}}, "nodes": {"one": {"op": "image.load", "in": {"path": {"from": "input.path"}}}}, "outputs": {"image": {"from": "one.image"}}}
 GRAPH = {"flowmm": 1, "nodes": {"one": {"op": "image.load", "in": {"path": "examples/red-circle.png"}}}, "outputs": {"image": {"from": "one.image"}}}
 CONFORMS = [not_a_server_error, checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance,
             checks.response_headers_conformance]  # fmt: skip
@@ -42,7 +43,10 @@ def known(server) -> dict[str, dict[str, str]]:
     server.http.put("/api/graphs/mine", json=GRAPH | {"title": "Second"}, headers={"If-Match": etag})
     server.http.put("/api/graphs/gone", json=GRAPH, headers={"If-None-Match": "*"})
     trash = server.http.delete("/api/graphs/gone", headers={"If-Match": server.http.get("/api/graphs/gone").headers["etag"]}).json()["trash"]
-    return {"/api/runs/{id}": {"id": run["id"], "name": "image"}, "/api/uploads/{id}": {"id": upload}, "/api/graphs/{name}": {"name": "mine", "etag": etag},
+    sweep = server.post("/api/sweeps", graph=SWEPT, axes={"path": ["examples/red-circle.png", "examples/blue-star.png"]}).json()
+    for cell in sweep["cells"]:
+        server.ended(cell["run"])
+    return {"/api/sweeps/{id}": {"id": sweep["id"]}, "/api/runs/{id}": {"id": run["id"], "name": "image"}, "/api/uploads/{id}": {"id": upload}, "/api/graphs/{name}": {"name": "mine", "etag": etag},
             "/api/values/{key}": {"key": run["outputs"]["image"]["key"]}, "/api/trash/{number}": {"number": trash}}  # fmt: skip
 
 

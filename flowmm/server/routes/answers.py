@@ -249,8 +249,10 @@ class Memory(TypedDict):
 
 
 class Check(TypedDict):
-    """types: of the graphs that it uses as nodes, by op. off: nodes, and outputs as "output.NAME", that are left out, and the muted node because of which."""
+    """types: of the graphs that it uses as nodes, by op. off: nodes, and outputs as "output.NAME", that are left out, and the muted node because of which.
+    cells: how many runs a sweep over the axes would be."""
 
+    cells: int
     problems: list[ProblemShape]
     types: dict[str, NodeType]
     edges: list[EdgeShape]
@@ -440,7 +442,7 @@ class LiveRun(TypedDict):
 
 
 class RunShape(TypedDict):
-    """A run. graph: the sha256 of its document. Times are Unix seconds; seconds: of work. inputs and what follows only if asked for one run."""
+    """A run. graph: the sha256 of its document. sweep: the id of the one it is a cell of. Times are Unix seconds; seconds: of work. inputs and what follows only if asked for one run."""
 
     id: str
     number: int
@@ -457,6 +459,7 @@ class RunShape(TypedDict):
     error: RunError | None
     attempt: int
     parent: str | None
+    sweep: str | None
     device: str | None
     graph: str
     inputs: NotRequired[dict[str, Any]]
@@ -473,6 +476,41 @@ class Begin(TypedDict):
 
 class SubmittedRun(RunShape):
     """events: what a socket asks for to have all of the run's events."""
+
+    events: Begin
+
+
+class SweepCell(TypedDict):
+    """inputs: its own, as people read them. run: None once it was deleted."""
+
+    inputs: dict[str, Any]
+    run: str | None
+    state: State | None
+    error: RunError | None
+    outputs: dict[str, RunOutput]
+
+
+class SweepShape(TypedDict):
+    """A sweep with its cells in order, the last axis turning fastest. rows, columns: labels of its sheet. across, down: what the columns and
+    the rows are. axes: the values by input, as people read them. states: how many cells are in each."""
+
+    id: str
+    name: str
+    title: str
+    combine: Literal["product", "zip"]
+    axes: dict[str, list[Any]]
+    rows: list[str]
+    columns: list[str]
+    across: str
+    down: str
+    states: dict[State, int]
+    ended: bool
+    submitted: float
+    cells: list[SweepCell]
+
+
+class SubmittedSweep(SweepShape):
+    """events: what a socket asks for to have all of its runs' events."""
 
     events: Begin
 
@@ -529,6 +567,7 @@ class Frame(TypedDict):
     name: NotRequired[str]
     title: NotRequired[str]
     source: NotRequired[str]
+    sweep: NotRequired[str | None]
     device: NotRequired[str]
     error: NotRequired[RunError | None]
     outputs: NotRequired[dict[str, RunOutput]]

@@ -15,6 +15,7 @@ from ... import __version__
 from ...catalog import packs
 from ...catalog.catalogue import catalogue
 from ...catalog.reload import in_development, reload
+from ...graph.problems import GraphError
 from ...machine import device_model, total_memory
 from ...models import shelf
 from .. import asking
@@ -24,7 +25,7 @@ from ..metrics import resident
 from ..parts import Parts
 from ..repairs import with_repairs
 from .answers import Check, Compatible, Fitting, Looked, Model, Nodes, Plan, System
-from .bodies import ERRORS, UNCHANGED, CompatibleRequest, FittingRequest, GraphRequest, Json, LookRequest, TargetsRequest, body, takes
+from .bodies import ERRORS, UNCHANGED, CheckRequest, CompatibleRequest, FittingRequest, Json, LookRequest, PlanRequest, body, takes
 
 
 class Catalogue:
@@ -67,13 +68,19 @@ def router(parts: Parts) -> APIRouter:
         "/check",
         response_model=Check,
         summary="A graph's problems, typed edges with predicted shapes, inputs, outputs, memory",
-        openapi_extra=takes(GraphRequest),
+        openapi_extra=takes(CheckRequest),
     )
-    def check(asked: GraphRequest = body(GraphRequest)) -> Json:
+    def check(asked: CheckRequest = body(CheckRequest)) -> Json:
         graph, _ = parts.library.open(asked.graph, asked.name)
-        inputs, lost = parts.library.readable(graph, asked.inputs)
+        cells, wrong = [{}], []
+        try:
+            _, cells = parts.library.cells(graph, asked.axes, asked.combine)
+        except GraphError as error:
+            wrong = error.problems
+        inputs, lost = parts.library.readable(graph, {**asked.inputs, **cells[0]})
         found = asking.check(graph, inputs)
-        return Json(found | {"problems": [problem.as_json() for problem in lost] + with_repairs(graph, inputs, found["problems"])})
+        problems = [problem.as_json() for problem in (*wrong, *lost)] + with_repairs(graph, inputs, found["problems"])
+        return Json(found | {"problems": problems, "cells": len(cells)})
 
     @routes.post(
         "/compatible",
@@ -86,11 +93,12 @@ def router(parts: Parts) -> APIRouter:
         return Json(asking.compatible(graph, asked.node, asked.port, asked.side))
 
     @routes.post(
-        "/plan", response_model=Plan, summary="What a run would do: nodes cached or to run, memory, models here or missing", openapi_extra=takes(TargetsRequest)
+        "/plan", response_model=Plan, summary="What a run, or the first of a sweep, would do: nodes cached or to run, memory, models here or missing", openapi_extra=takes(PlanRequest)
     )
-    def plan(asked: TargetsRequest = body(TargetsRequest)) -> Json:
+    def plan(asked: PlanRequest = body(PlanRequest)) -> Json:
         graph, _ = parts.library.open(asked.graph, asked.name)
-        inputs = parts.library.inputs(graph, asked.inputs)
+        _, (first, *_) = parts.library.cells(graph, asked.axes, asked.combine)
+        inputs = parts.library.inputs(graph, {**asked.inputs, **first})
         found = asking.plan(graph, inputs, asked.targets, parts.desk.runtime())
         return Json(found | {"problems": with_repairs(graph, inputs, found["problems"])})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request
 from fastapi.responses import JSONResponse
@@ -79,6 +79,22 @@ class GraphRequest(BaseModel):
     name: Annotated[str, Field(description="The saved graph that the document is an edit of; its relative paths start there.", max_length=200)] = ""
 
 
+class Axes(BaseModel):
+    """Of a sweep."""
+
+    axes: Annotated[
+        dict[str, list[Any] | str],
+        Field(description="By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line.", max_length=16),
+    ] = Field(default_factory=dict)
+    combine: Annotated[
+        Literal["product", "zip"], Field(description="Each value of one axis with each of the others, or the first of all, the second of all …")
+    ] = "product"
+
+
+class CheckRequest(GraphRequest, Axes):
+    pass
+
+
 class CompatibleRequest(GraphRequest):
     node: Annotated[str, Field(description="A node's name, or `input` for the graph's own inputs.", max_length=1000)]
     port: Annotated[str, Field(max_length=1000)]
@@ -100,6 +116,10 @@ class TargetsRequest(GraphRequest):
     ] = None
 
 
+class PlanRequest(TargetsRequest, Axes):
+    pass
+
+
 class LookRequest(GraphRequest):
     edge: Annotated[str, Field(description='Where the wire begins: "node.output", or "input.name".', max_length=2000)]
     item: Annotated[int, Field(ge=0, strict=True, description="Which slice of a stack of maps.")] = 0
@@ -107,6 +127,10 @@ class LookRequest(GraphRequest):
 
 class RunRequest(TargetsRequest):
     key: Annotated[str | None, Field(description="Your own name for this request: asked again under it, the first run is returned.", max_length=200)] = None
+
+
+class SweepRequest(PlanRequest):
+    key: Annotated[str | None, Field(description="Your own name for this request: asked again under it, the first sweep is returned.", max_length=200)] = None
 
 
 class MoveRequest(BaseModel):
@@ -117,7 +141,10 @@ class RenameRequest(BaseModel):
     to: Annotated[str, Field(max_length=200, description="The new name.")]
 
 
-REQUESTS = (GraphRequest, CompatibleRequest, FittingRequest, UpgradeRequest, TargetsRequest, LookRequest, RunRequest, MoveRequest, RenameRequest)
+REQUESTS = (
+    GraphRequest, CheckRequest, CompatibleRequest, FittingRequest, UpgradeRequest, PlanRequest, LookRequest, RunRequest, SweepRequest, MoveRequest,
+    RenameRequest,
+)  # fmt: skip
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
     for status, text in {400: "It cannot be read.", 401: "No token.", 403: "Not allowed.", 404: "Not here.", 406: "Not in this shape.",

@@ -28,7 +28,7 @@ def shown(parts: Parts, run: Run, whole: bool = True) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": run.id, "number": run.number, "name": run.name, "title": run.title, "state": run.state, "source": run.source, "submitted": run.submitted,
         "started": run.started, "finished": run.finished, "seconds": run.seconds, "executed": run.executed, "cached": run.cached, "error": run.error,
-        "attempt": run.attempt, "parent": run.parent, "device": run.device, "graph": run.graph,
+        "attempt": run.attempt, "parent": run.parent, "sweep": run.sweep, "device": run.device, "graph": run.graph,
     }  # fmt: skip
     if whole:
         found |= {"inputs": run.inputs, "targets": run.targets, "outputs": {one.name: output(one) for one in parts.journal.outputs(run.id)}}

@@ -27,8 +27,12 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /** @description types: of the graphs that it uses as nodes, by op. off: nodes, and outputs as "output.NAME", that are left out, and the muted node because of which. */
+        /**
+         * @description types: of the graphs that it uses as nodes, by op. off: nodes, and outputs as "output.NAME", that are left out, and the muted node because of which.
+         *     cells: how many runs a sweep over the axes would be.
+         */
         Check: {
+            cells: number;
             problems: components["schemas"]["ProblemShape"][];
             types: {
                 [key: string]: components["schemas"]["NodeType"];
@@ -514,7 +518,7 @@ export interface components {
                 [key: string]: unknown;
             };
         };
-        /** @description A run. graph: the sha256 of its document. Times are Unix seconds; seconds: of work. inputs and what follows only if asked for one run. */
+        /** @description A run. graph: the sha256 of its document. sweep: the id of the one it is a cell of. Times are Unix seconds; seconds: of work. inputs and what follows only if asked for one run. */
         RunShape: {
             id: string;
             number: number;
@@ -532,6 +536,7 @@ export interface components {
             error: components["schemas"]["RunError"] | null;
             attempt: number;
             parent: string | null;
+            sweep: string | null;
             device: string | null;
             graph: string;
             inputs?: {
@@ -586,6 +591,7 @@ export interface components {
             error: components["schemas"]["RunError"] | null;
             attempt: number;
             parent: string | null;
+            sweep: string | null;
             device: string | null;
             graph: string;
             inputs?: {
@@ -598,6 +604,64 @@ export interface components {
             place?: number | null;
             live?: components["schemas"]["LiveRun"];
             events: components["schemas"]["Begin"];
+        };
+        /** @description events: what a socket asks for to have all of its runs' events. */
+        SubmittedSweep: {
+            id: string;
+            name: string;
+            title: string;
+            /** @enum {string} */
+            combine: "product" | "zip";
+            axes: {
+                [key: string]: unknown[];
+            };
+            rows: string[];
+            columns: string[];
+            across: string;
+            down: string;
+            states: {
+                [key: string]: number;
+            };
+            ended: boolean;
+            submitted: number;
+            cells: components["schemas"]["SweepCell"][];
+            events: components["schemas"]["Begin"];
+        };
+        /** @description inputs: its own, as people read them. run: None once it was deleted. */
+        SweepCell: {
+            inputs: {
+                [key: string]: unknown;
+            };
+            run: string | null;
+            state: ("queued" | "running" | "done" | "failed" | "interrupted" | "cancelled") | null;
+            error: components["schemas"]["RunError"] | null;
+            outputs: {
+                [key: string]: components["schemas"]["RunOutput"];
+            };
+        };
+        /**
+         * @description A sweep with its cells in order, the last axis turning fastest. rows, columns: labels of its sheet. across, down: what the columns and
+         *     the rows are. axes: the values by input, as people read them. states: how many cells are in each.
+         */
+        SweepShape: {
+            id: string;
+            name: string;
+            title: string;
+            /** @enum {string} */
+            combine: "product" | "zip";
+            axes: {
+                [key: string]: unknown[];
+            };
+            rows: string[];
+            columns: string[];
+            across: string;
+            down: string;
+            states: {
+                [key: string]: number;
+            };
+            ended: boolean;
+            submitted: number;
+            cells: components["schemas"]["SweepCell"][];
         };
         System: {
             versions: {
@@ -701,6 +765,31 @@ export interface components {
              */
             name?: string;
         };
+        CheckRequest: {
+            /** @description By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line. */
+            axes?: {
+                [key: string]: unknown[] | string;
+            };
+            /**
+             * @description Each value of one axis with each of the others, or the first of all, the second of all …
+             * @default product
+             * @enum {string}
+             */
+            combine?: "product" | "zip";
+            /** @description A saved graph's name, or a whole graph document. */
+            graph: string | {
+                [key: string]: unknown;
+            };
+            /** @description Inputs by name: plain values, {"upload": id} or {"value": key}, or lists of these. Others have their defaults. */
+            inputs?: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description The saved graph that the document is an edit of; its relative paths start there.
+             * @default
+             */
+            name?: string;
+        };
         CompatibleRequest: {
             /** @description A saved graph's name, or a whole graph document. */
             graph: string | {
@@ -760,7 +849,17 @@ export interface components {
              */
             nodes?: string[] | null;
         };
-        TargetsRequest: {
+        PlanRequest: {
+            /** @description By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line. */
+            axes?: {
+                [key: string]: unknown[] | string;
+            };
+            /**
+             * @description Each value of one axis with each of the others, or the first of all, the second of all …
+             * @default product
+             * @enum {string}
+             */
+            combine?: "product" | "zip";
             /** @description A saved graph's name, or a whole graph document. */
             graph: string | {
                 [key: string]: unknown;
@@ -827,6 +926,41 @@ export interface components {
              */
             key?: string | null;
         };
+        SweepRequest: {
+            /** @description By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line. */
+            axes?: {
+                [key: string]: unknown[] | string;
+            };
+            /**
+             * @description Each value of one axis with each of the others, or the first of all, the second of all …
+             * @default product
+             * @enum {string}
+             */
+            combine?: "product" | "zip";
+            /** @description A saved graph's name, or a whole graph document. */
+            graph: string | {
+                [key: string]: unknown;
+            };
+            /** @description Inputs by name: plain values, {"upload": id} or {"value": key}, or lists of these. Others have their defaults. */
+            inputs?: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description The saved graph that the document is an edit of; its relative paths start there.
+             * @default
+             */
+            name?: string;
+            /**
+             * @description The outputs wanted, or edges as "node.output"; without it every output of the graph.
+             * @default null
+             */
+            targets?: string[] | null;
+            /**
+             * @description Your own name for this request: asked again under it, the first sweep is returned.
+             * @default null
+             */
+            key?: string | null;
+        };
         MoveRequest: {
             /** @description The place in the queue, 0 being the next. */
             to: number;
@@ -848,6 +982,7 @@ export interface components {
             name?: string;
             title?: string;
             source?: string;
+            sweep?: string | null;
             device?: string;
             error?: components["schemas"]["RunError"] | null;
             outputs?: {
