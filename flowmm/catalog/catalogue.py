@@ -45,6 +45,8 @@ def _port(port: Port) -> dict[str, Any]:
         result["source"] = True
     if port.lazy:
         result["lazy"] = True
+    if port.title:
+        result["title"] = port.title
     return result
 
 

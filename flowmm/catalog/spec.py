@@ -26,7 +26,7 @@ BUILDING: ContextVar[Any] = ContextVar("flowmm graph being built", default=None)
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One input. between, multiline, source (a model's name): hints and bounds for plain values."""
+    """One input. between, multiline, source (a model's name): hints and bounds for plain values. title: of an input of a graph, its own."""
 
     name: str
     type: Type
@@ -36,6 +36,7 @@ class Port:
     multiline: bool = False
     lazy: bool = False
     source: bool = False
+    title: str | dict[str, str] = ""
 
     @property
     def required(self) -> bool:

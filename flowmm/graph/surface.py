@@ -45,7 +45,7 @@ def piece_type(op: str, piece: Piece, finder: Finder | None) -> NodeSpec:
     for name, declared in document.inputs.items():
         port = narrowest(piece.input_ports(name, finder)) or Port(name, Var(name))
         default = declared.default if "default" in declared.model_fields_set else REQUIRED
-        inputs[name] = replace(port, name=name, default=default, help=words(declared.help) or port.help, lazy=False)
+        inputs[name] = replace(port, name=name, default=default, help=words(declared.help) or port.help, title=declared.title, lazy=False)
     for name in document.outputs:
         type_ = piece.output_type(name, finder)
         outputs[name] = Output(name, type_ if type_ is not None else Var(name))

@@ -16,6 +16,8 @@ from ..face.tables import edges
 from ..graph.check import UNSET, Checked, mismatch
 from ..graph.describe import Described, describe
 from ..graph.document import words
+from ..graph.frames import ENTRY
+from ..graph.pieces import holders
 from ..graph.problems import Problem, listed
 from ..graph.signature import check_inputs
 from ..graph.wiring import Link, Many
@@ -247,17 +249,17 @@ def _new(spec: NodeSpec, ports: list[str], items: list[str]) -> dict[str, Any]:
 
 
 def plan(graph: Graph, inputs: Mapping[str, Any], targets: list[str] | None, runtime: Runtime) -> dict[str, Any]:
-    """By node: cached, run, free (makers of handles, switches) or undecided (known once what is late has run); predicted memory;
-    the models it names, and whether they are here. Raises GraphError."""
+    """By node, those in pieces among them: cached, run, free (makers of handles, switches) or undecided (known once what is late has run);
+    predicted memory; the models it names, and whether they are here. Raises GraphError."""
     run, _ = graph.prepare(inputs, only=targets, runtime=runtime)
     found = forecast(runtime, run.program, run.given, run.targets)
     checked, described = _typed(graph, inputs)
     nodes: dict[str, str] = {}
     for state in ("free", "cached", "undecided", "runs"):  # of a piece, what is most work among its nodes
-        nodes |= {name.partition("/")[0]: state.removesuffix("s") for name in getattr(found, state)}
+        nodes |= {holder: state.removesuffix("s") for name in getattr(found, state) if not name.endswith(f"/{ENTRY}") for holder in holders(name)}
     problems = [Problem("node-failed", found.failed.message, found.failed.node)] if found.failed else []
     return {
-        "nodes": {name: nodes[name] for name in graph.document.nodes if name in nodes}, "runs": len(found.runs), "cached": len(found.cached),
+        "nodes": nodes, "runs": len(found.runs), "cached": len(found.cached),
         "memory": _memory(described), "models": models(graph, inputs), "problems": [told(problem) for problem in problems],
     }  # fmt: skip
 

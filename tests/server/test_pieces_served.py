@@ -6,7 +6,7 @@ import api_nodes  # noqa: F401 - its nodes are named below
 
 ADD, TOTAL = "local:api_nodes.add", "local:api_nodes.total"
 TWICE = {
-    "inputs": {"x": {}, "step": {"default": 1, "help": "What is added"}},
+    "inputs": {"x": {}, "step": {"default": 1, "title": {"en": "Step", "zh": "步长"}, "help": "What is added"}},
     "nodes": {"one": {"op": ADD, "in": {"a": {"from": "input.x"}, "b": {"from": "input.step"}}},
               "two": {"op": ADD, "in": {"a": {"from": "one.value"}, "b": {"from": "input.step"}}}},
     "outputs": {"out": {"from": "two.value"}},
@@ -32,6 +32,7 @@ def test_a_piece_is_a_node_type_with_its_own_ports(server):
     twice = found["types"]["graph:twice"]
     assert {name: port["shown"] for name, port in twice["inputs"].items()} == {"x": "int", "step": "int"}
     assert twice["inputs"]["step"]["default"] == 1 and "default" not in twice["inputs"]["x"] and twice["inputs"]["step"]["help"] == "What is added"
+    assert twice["inputs"]["step"]["title"] == {"en": "Step", "zh": "步长"} and "title" not in twice["inputs"]["x"]
     assert {name: port["shown"] for name, port in twice["outputs"].items()} == {"out": "int"}
     edges = {(edge["from"], edge["to"]): edge["type"] for edge in found["edges"]}
     assert edges == {("input.start", "first.x"): "int", ("all.out", "sum.numbers"): "list[int]", ("first.out", "output.first"): "int", ("sum.value", "output.sum"): "int"}
@@ -54,12 +55,12 @@ def test_what_fits_a_piece_is_known_from_outside(server):
     assert back["type"] == "list[int]" and {(one["node"], one["port"]): one["fits"] for one in back["ports"]}["first", "out"]
 
 
-def test_a_plan_tells_of_a_piece_what_is_most_work_in_it(server):
+def test_a_plan_tells_of_a_piece_what_is_most_work_in_it_and_of_its_nodes(server):
     def plan(graph):
         return server.post("/api/plan", graph=graph).json()["nodes"]
 
     fresh = using(first={"op": "graph:twice", "in": {"x": 77}})
-    assert plan(fresh) == {"first": "run", "all": "run", "sum": "run"}
+    assert plan(fresh) == {"first": "run", "first/one": "run", "first/two": "run", "all": "run", "sum": "run"}
     assert server.run(fresh)["state"] == "done"
     assert set(plan(fresh).values()) == {"cached"}
     assert plan(using(first={"op": "graph:twice", "in": {"x": 77, "step": 1}}, all={"op": "graph:twice", "in": {"x": {"value": [1, 3]}}, "each": ["x"]}))["all"] == "run"

@@ -45,6 +45,7 @@ class InputPort(TypedDict):
     multiline: NotRequired[bool]
     source: NotRequired[bool]
     lazy: NotRequired[bool]
+    title: NotRequired[Words]
 
 
 class OutputPort(TypedDict):
@@ -298,7 +299,8 @@ class NamedModel(TypedDict):
 
 
 class Plan(TypedDict):
-    """nodes: by name, what a run would do with them; those it would not touch are left out. runs, cached: how many."""
+    """nodes: by name, what a run would do with them, with a node in a graph that is a node as `outer/inner`; those it would not touch are
+    left out. runs, cached: how many."""
 
     nodes: dict[str, Literal["cached", "run", "free", "undecided"]]
     runs: int

@@ -233,6 +233,9 @@ export interface components {
             multiline?: boolean;
             source?: boolean;
             lazy?: boolean;
+            title?: string | {
+                [key: string]: string;
+            };
         };
         Label: {
             label: string;
@@ -445,7 +448,10 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /** @description nodes: by name, what a run would do with them; those it would not touch are left out. runs, cached: how many. */
+        /**
+         * @description nodes: by name, what a run would do with them, with a node in a graph that is a node as `outer/inner`; those it would not touch are
+         *     left out. runs, cached: how many.
+         */
         Plan: {
             nodes: {
                 [key: string]: "cached" | "run" | "free" | "undecided";

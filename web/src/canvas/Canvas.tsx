@@ -89,6 +89,7 @@ export function Canvas() {
     () => ({ "minimap.ariaLabel": t("minimap"), "controls.zoomIn.ariaLabel": t("zoomIn"), "controls.zoomOut.ariaLabel": t("zoomOut"), "controls.fitView.ariaLabel": t("fitAll") }),
     [t, language],
   )
+  useLayoutEffect(() => () => put({ nodes: [], edges: [], flow: null }), []) // before another canvas draws
   useLayoutEffect(() => {
     if (!catalogue) return
     draw(doc, catalogue, check)
@@ -97,7 +98,7 @@ export function Canvas() {
   useLayoutEffect(() => flowStore.setState({ updateNodeInternals: () => {} }), [flowStore]) // nothing is measured: flow.ts says where all is
   useEffect(() => {
     put({ element: element.current })
-    return () => put({ nodes: [], edges: [], flow: null, element: null })
+    return () => put({ element: null })
   }, [])
   useEffect(() => {
     if (far) select(selected()) // no wire: none can be told from the others

@@ -2,12 +2,15 @@
 import { Check, CircleDashed, Feather, Loader, TriangleAlert, Zap } from "lucide-react"
 import { memo } from "react"
 import { useT } from "../app/i18n"
+import { placed } from "../document/graphs"
 import type { Seen } from "../document/modes"
-import { isActive } from "../run/frames"
+import { useDocument } from "../document/store"
+import { holders, isActive } from "../run/frames"
 import { useRuns } from "../run/store"
 import { useTyping } from "../typing/store"
 
-export const CardState = memo(function CardState({ id }: { id: string }) {
+export const CardState = memo(function CardState({ id: node }: { id: string }) {
+  const id = useDocument(({ way }) => placed(way, node))
   const state = useRuns(({ nodes }) => nodes[id])
   return (
     <>
@@ -33,7 +36,7 @@ function Running({ id }: { id: string }) {
 function Resting({ id }: { id: string }) {
   const t = useT()
   const state = useRuns(({ nodes }) => nodes[id])
-  const why = useRuns(({ current }) => (current?.error?.node === id ? current.error.message : undefined))
+  const why = useRuns(({ current }) => (current?.error?.node && holders(current.error.node).includes(id) ? current.error.message : undefined))
   const took = useRuns(({ took }) => took[id])
   const active = useRuns(({ current }) => isActive(current))
   const planned = useTyping(({ plan }) => plan?.nodes[id])

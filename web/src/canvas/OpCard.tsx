@@ -24,7 +24,7 @@ export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
   const collapsed = useDocument(({ doc }) => doc.layout?.collapsed?.includes(id) ?? false)
   const colour = useDocument(({ doc }) => doc.layout?.colours?.[id])
   const spec = useCatalogue(({ nodes }) => (node ? nodes?.[node.op] : undefined))
-  const problem = useTyping(({ problems }) => problems.find((one) => one.node === id && one.level === "error")?.message)
+  const problem = useTyping(({ here }) => here.find((one) => one.node === id && one.level === "error")?.message)
   const far = useContext(Far)
   if (!node) return null
   const mode = data.mode as Seen | undefined
@@ -94,16 +94,17 @@ function Body({ id, node, spec, open, collapsed }: BodyProps) {
 function PortRow({ id, node, row: { port, kind, height, top, input, output } }: { id: string; node: NodeDoc; row: Row }) {
   const value = node.in?.[port]
   const wired = isWire(value) || isList(value)
+  const label = words(input?.title) || port
   return (
     <div className={`row ${kind}`} style={{ top, height }}>
       {input && <Socket node={id} port={port} side="input" type={input.type} shown={input.shown} top={ROW / 2} />}
       {input && (kind === "socket" || wired) && (
-        <span className={`port${"default" in input ? " optional" : ""}`} title={words(input.help)}>{port}</span>
+        <span className={`port${"default" in input ? " optional" : ""}`} title={words(input.help)}>{label}</span>
       )}
       {input && wired && literalKind(input) !== "socket" && <OutOfInput node={id} port={port} value={value} />}
       {input && kind !== "socket" && !wired && (
         <Field
-          at={`${id}.${port}`} label={port} port={input} value={plain(value)}
+          at={`${id}.${port}`} label={label} port={input} value={plain(value)}
           onChange={(json, going) =>
             (going ? (change: Parameters<typeof edit>[0]) => amend(`${id}.${port}`, change) : edit)((doc) =>
               setPort(doc, id, port, json === undefined ? undefined : literal(json)),

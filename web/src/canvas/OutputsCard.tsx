@@ -2,6 +2,7 @@
 import type { NodeProps } from "@xyflow/react"
 import { memo, useMemo } from "react"
 import { useT } from "../app/i18n"
+import { placed } from "../document/graphs"
 import { split } from "../document/model"
 import { useDocument } from "../document/store"
 import { kindOf } from "../results/kinds"
@@ -40,15 +41,17 @@ export const OutputsCard = memo(function OutputsCard({ selected }: NodeProps) {
 /** The result; while it is made again, what there is of it so far. */
 function Coming({ name, from, type }: { name: string; from: string; type: string }) {
   const nodes = useDocument(({ doc }) => doc.nodes)
-  const above = useMemo(() => upstream(nodes, from), [nodes, from])
+  const way = useDocument(({ way }) => way)
+  const above = useMemo(() => upstream(nodes, from).map((node) => placed(way, node)), [nodes, from, way])
   const kind = kindOf(type)
-  const result = useRuns(({ results }) => results[name])
+  const key = way.length ? `${way.join("/")}.${name}` : name // inside a node, what was asked for on its wire
+  const result = useRuns(({ results }) => results[key])
   const active = useRuns(({ current }) => isActive(current))
   const fresh = useRuns(({ current }) => current?.id === result?.run)
   const preview = useRuns(({ previews }) => (kind === "picture" ? above.map((node) => previews[node]).find(Boolean) : undefined))
   const text = useRuns(({ texts }) => (kind === "text" ? above.map((node) => texts[node]).find(Boolean) : undefined))
   if (active && preview) return <img className="result coming pixels" src={preview} alt="" />
   if (active && text) return <p className="result coming text" aria-live="polite">{text}</p>
-  if (result) return <div className={`shown${active && !fresh ? " stale" : ""}`}><Shown run={result.run} name={name} output={result.output} /></div>
+  if (result) return <div className={`shown${active && !fresh ? " stale" : ""}`}><Shown run={result.run} name={key} output={result.output} /></div>
   return <div className="result empty" />
 }

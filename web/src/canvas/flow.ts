@@ -1,6 +1,6 @@
 // The document as React Flow's nodes and edges. Objects stay the same while what they show does, so that only what changed is drawn anew.
 import { type Edge, type Node, type NodeHandle, Position } from "@xyflow/react"
-import type { Catalogue, Check, TypeShape } from "../api/types"
+import type { Catalogue, Check, NodeType, TypeShape } from "../api/types"
 import { say } from "../app/i18n"
 import { arranged, type Size } from "../document/layout"
 import { type Doc, INPUTS, type Link, links, type NodeDoc, OUTPUTS, type Point } from "../document/model"
@@ -22,21 +22,21 @@ interface Outline extends Size {
   handles: NodeHandle[]
 }
 
-const outlines = new WeakMap<NodeDoc, Map<string, Outline>>()
+const outlines = new WeakMap<NodeDoc, { spec: NodeType | undefined; modes: Map<string, Outline> }>()
 
 function outlineOf(node: NodeDoc, nodes: Catalogue["nodes"], open: boolean, collapsed: boolean): Outline {
   const mode = `${open}${collapsed}`
-  const known = outlines.get(node) ?? new Map<string, Outline>()
-  outlines.set(node, known)
-  const before = known.get(mode)
-  if (before) return before
   const spec = nodes[node.op]
+  let known = outlines.get(node)
+  if (!known || known.spec !== spec) outlines.set(node, (known = { spec, modes: new Map() })) // a graph that is a node may have other ports now
+  const before = known.modes.get(mode)
+  if (before) return before
   const made = spec ? opOutline(node, spec, open, collapsed) : unknownOutline(node)
-  known.set(mode, made)
+  known.modes.set(mode, made)
   return made
 }
 
-function opOutline(node: NodeDoc, spec: NonNullable<Catalogue["nodes"][string]>, open: boolean, collapsed: boolean): Outline {
+function opOutline(node: NodeDoc, spec: NodeType, open: boolean, collapsed: boolean): Outline {
   const { rows, width, height } = shapeOf(node, spec, { open, collapsed })
   if (collapsed)
     return {

@@ -2,7 +2,7 @@
 import { create } from "zustand"
 import { api } from "../api/client"
 import type { NewFit } from "../api/types"
-import { asked } from "../document/asked"
+import { askedHere } from "../document/asked"
 import { OUTPUTS } from "../document/model"
 
 export interface End {
@@ -30,7 +30,7 @@ export async function hold(end: End, byKeyboard = false): Promise<void> {
   if (end.node === OUTPUTS) return // an output takes whatever comes
   const { signal } = (asking = new AbortController())
   try {
-    const found = await api.compatible({ ...asked(), ...end }, signal)
+    const found = await api.compatible({ ...askedHere(), ...end }, signal)
     if (signal.aborted) return
     const fits = new Map(found.ports.map((fit) => [`${fit.node}.${fit.port}`, fit.fits ? "" : (fit.why ?? "It does not fit.")]))
     const items = new Set(found.ports.flatMap((fit) => (fit.item ? [`${fit.node}.${fit.port}`] : [])))

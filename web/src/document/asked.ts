@@ -3,7 +3,14 @@ import type { GraphRequest } from "../api/types"
 import { inputsOf } from "./model"
 import { useDocument } from "./store"
 
+/** The whole document: what is run. */
 export function asked(): Required<GraphRequest> {
+  const { root, name } = useDocument.getState()
+  return { graph: root as Record<string, unknown>, name, inputs: inputsOf(root) }
+}
+
+/** The graph that is shown: what its wires and settings may be. */
+export function askedHere(): Required<GraphRequest> {
   const { doc, name } = useDocument.getState()
   return { graph: doc as Record<string, unknown>, name, inputs: inputsOf(doc) }
 }

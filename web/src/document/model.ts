@@ -12,6 +12,8 @@ export interface NodeDoc {
   version?: number
   in?: Record<string, Value>
   mode?: "" | Mode
+  each?: string[] // inputs that are given a list: it runs once for each item
+  loop?: { carry?: Record<string, string>; until?: string; most?: number }
   [unknown: string]: unknown
 }
 
@@ -70,6 +72,7 @@ export interface Doc {
   inputs?: Record<string, InputDoc>
   nodes?: Record<string, NodeDoc>
   outputs?: Record<string, OutputDoc>
+  graphs?: Record<string, Doc> // definitions that nodes use: see graphs.ts
   layout?: Layout
   requires?: Record<string, unknown>
   [unknown: string]: unknown
@@ -145,12 +148,16 @@ function changed(doc: Doc, name: string, ports: Record<string, Value>): Doc {
 }
 
 /** Every wire's source through `to`; null takes the wire away. Nodes that do not change stay the same objects. */
-export function rewired(doc: Doc, to: (from: string) => string | null): Doc {
+export const rewired = (doc: Doc, to: (from: string) => string | null): Doc =>
+  replaced(doc, (wire) => {
+    const from = to(wire.from)
+    return from === wire.from ? wire : from === null ? undefined : { from }
+  })
+
+/** Every wire replaced by what `by` makes of it; undefined takes it away. An output of the graph can be a wire alone. */
+export function replaced(doc: Doc, by: (wire: Wire) => Value | undefined): Doc {
   const value = (one: Value): Value | undefined => {
-    if (isWire(one)) {
-      const from = to(one.from)
-      return from === one.from ? one : from === null ? undefined : { from }
-    }
+    if (isWire(one)) return by(one)
     if (!isList(one)) return one
     const list = one.list.map(value)
     return list.every((item, i) => item === one.list[i]) ? one : { list: list.filter((item) => item !== undefined) }
@@ -163,19 +170,19 @@ export function rewired(doc: Doc, to: (from: string) => string | null): Doc {
     }),
   )
   const outputs = Object.entries(doc.outputs ?? {}).flatMap(([name, output]) => {
-    const from = to(output.from)
-    return from === null ? [] : [[name, from === output.from ? output : { ...output, from }] as const]
+    const now = by({ from: output.from })
+    return isWire(now) ? [[name, now.from === output.from ? output : { ...output, from: now.from }] as const] : []
   })
   return { ...doc, nodes, outputs: Object.fromEntries(outputs) }
 }
 
-/** What a layout says by "node.port", under the references that `to` gives; null drops what was said. */
-function remarked<T>(record: Record<string, T> | undefined, to: (reference: string) => string | null): Record<string, T> | undefined {
-  const kept = Object.entries(record ?? {}).flatMap(([key, value]) => {
+/** What is said by name or by "node.port", under the ones that `to` gives; null drops what was said. */
+export function remarked<T>(record: Record<string, T>, to: (reference: string) => string | null): Record<string, T> {
+  const kept = Object.entries(record).flatMap(([key, value]) => {
     const reference = to(key)
     return reference === null ? [] : [[reference, value] as const]
   })
-  return record && Object.fromEntries(kept)
+  return Object.fromEntries(kept)
 }
 
 const mapLayout = (doc: Doc, change: (layout: Layout) => Layout): Doc => ({ ...doc, layout: change(doc.layout ?? {}) })

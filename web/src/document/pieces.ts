@@ -1,11 +1,12 @@
 // Parts of graphs that are copied: what the clipboard holds is a document of its own.
-import { type Doc, type InputDoc, type Layout, type Point, freeName, links, place, rewired, split } from "./model"
+import { graphNames, graphOf, needed, opOf } from "./graphs"
+import { type Doc, type InputDoc, type Layout, type Point, type Value, freeName, links, place, remarked, replaced, rewired, split } from "./model"
 
 const pick = <T>(record: Record<string, T> | undefined, kept: ReadonlySet<string>): Record<string, T> =>
   Object.fromEntries(Object.entries(record ?? {}).filter(([name]) => kept.has(name)))
 const named = (ids: ReadonlySet<string>, kind: string): Set<string> => new Set([...ids].flatMap((id) => (id.startsWith(`${kind}:`) ? [id.slice(kind.length + 1)] : [])))
 
-/** Some nodes (notes and groups by `note:` and `group:` names) with the wires among them, the graph's inputs that feed them, and their places. */
+/** Some nodes (notes and groups by `note:` and `group:` names) with the wires among them, the graph's inputs that feed them, their places, and the graphs that they are. */
 export function piece(doc: Doc, ids: Iterable<string>): Doc {
   const kept = new Set(ids)
   const nodes = pick(doc.nodes, kept)
@@ -15,8 +16,10 @@ export function piece(doc: Doc, ids: Iterable<string>): Doc {
   const shown: Layout = {
     nodes: pick(layout.nodes, kept), colours: pick(layout.colours, kept), notes: pick(layout.notes, named(kept, "note")), groups: pick(layout.groups, named(kept, "group")),
     collapsed: layout.collapsed?.filter((name) => kept.has(name)) ?? [], open: layout.open?.filter((name) => kept.has(name)) ?? [],
+    ...(layout.seeds && { seeds: remarked(layout.seeds, (reference) => (kept.has(split(reference)[0]) ? reference : null)) }),
   }
-  return { flowmm: 1, inputs: pick(doc.inputs, fed), nodes: part.nodes, outputs: {}, layout: shown }
+  const graphs = pick(doc.graphs, needed(doc, nodes))
+  return { flowmm: 1, inputs: pick(doc.inputs, fed), nodes: part.nodes, outputs: {}, ...(Object.keys(graphs).length && { graphs }), layout: shown }
 }
 
 function renaming(names: string[], taken: Record<string, unknown> | undefined, same: (name: string) => boolean = () => false): Map<string, string> {
@@ -33,21 +36,44 @@ function renaming(names: string[], taken: Record<string, unknown> | undefined, s
 const renamed = <T>(record: Record<string, T> | undefined, names: Map<string, string>, change: (value: T) => T = (value) => value): Record<string, T> =>
   Object.fromEntries(Object.entries(record ?? {}).map(([name, value]) => [names.get(name) ?? name, change(value)]))
 
+/** A graph whose nodes mean other graphs by other names; a definition of its own hides one around it. */
+function meaning(doc: Doc, names: Map<string, string>): Doc {
+  const meant = new Map([...names].filter(([name]) => !(name in (doc.graphs ?? {}))))
+  const nodes = Object.entries(doc.nodes ?? {}).map(([name, node]) => [name, meant.has(graphOf(node.op)) ? { ...node, op: opOf(meant.get(graphOf(node.op))!) } : node] as const)
+  const graphs = Object.entries(doc.graphs ?? {}).map(([name, one]) => [name, meaning(one, meant)] as const)
+  return { ...doc, nodes: Object.fromEntries(nodes), ...(doc.graphs && { graphs: Object.fromEntries(graphs) }) }
+}
+
+/** A part whose definitions have these names. */
+const inNames = ({ graphs = {}, ...part }: Doc, names: Map<string, string>): Doc =>
+  ({ ...meaning(part, names), graphs: Object.fromEntries(Object.entries(graphs).map(([name, one]) => [names.get(name)!, meaning(one, names)])) })
+
+const same = (one: unknown, other: unknown): boolean => one !== undefined && JSON.stringify(one) === JSON.stringify(other)
+
 /**
- * Add a piece or a whole graph, everything renamed where its name is taken; an input of the same name and default is shared. `at`: its upper left corner.
+ * Add a piece or a whole graph, everything renamed where its name is taken; an input of the same name and default is shared, and so is a definition that says
+ * the same. `at`: its upper left corner. given: what the inputs of the part stand for here, which then are none of the graph's own.
  * The new nodes, notes and groups come back.
  */
-export function insert(doc: Doc, part: Doc, at: Point): [Doc, string[]] {
+export function insert(doc: Doc, part: Doc, at: Point, given?: Record<string, Value | undefined>): [Doc, string[]] {
+  const graphs = renaming(Object.keys(part.graphs ?? {}), graphNames(doc), (name) => same(doc.graphs?.[name], part.graphs?.[name]))
+  const { graphs: defined, nodes: using } = [...graphs].every(([name, now]) => name === now) ? part : inNames(part, graphs)
   const nodes = renaming(Object.keys(part.nodes ?? {}), doc.nodes)
   const shared = (name: string) => JSON.stringify(doc.inputs?.[name]?.default) === JSON.stringify(part.inputs?.[name]?.default) && doc.inputs?.[name] !== undefined
-  const inputs = renaming(Object.keys(part.inputs ?? {}), doc.inputs, shared)
+  const inputs = renaming(given ? [] : Object.keys(part.inputs ?? {}), doc.inputs, shared)
   const outputs = renaming(Object.keys(part.outputs ?? {}), doc.outputs)
   const notes = renaming(Object.keys(part.layout?.notes ?? {}), doc.layout?.notes)
   const groups = renaming(Object.keys(part.layout?.groups ?? {}), doc.layout?.groups)
-  const wired = rewired(part, (from) => {
+  const now = (from: string): string | null => {
     const [node, port] = split(from)
     if (node === "input") return inputs.has(port) ? `input.${inputs.get(port)}` : null
     return nodes.has(node) ? `${nodes.get(node)}.${port}` : null
+  }
+  const wired = replaced({ ...part, nodes: using }, ({ from }) => {
+    const [node, port] = split(from)
+    if (node === "input" && given) return given[port]
+    const to = now(from)
+    return to === null ? undefined : { from: to }
   })
   const { layout = {} } = part
   const places = Object.entries(layout.nodes ?? {}).filter(([name]) => nodes.has(name))
@@ -55,18 +81,20 @@ export function insert(doc: Doc, part: Doc, at: Point): [Doc, string[]] {
   const left = Math.min(...corners.map(([x]) => x))
   const top = Math.min(...corners.map(([, y]) => y))
   const moved = ([x, y]: Point): Point => [at[0] + x - left, at[1] + y - top]
-  const more: Record<string, InputDoc> = Object.fromEntries(Object.entries(part.inputs ?? {}).filter(([name]) => !shared(name)))
+  const more: Record<string, InputDoc> = Object.fromEntries(Object.entries(part.inputs ?? {}).filter(([name]) => !given && !shared(name)))
   const made: Doc = {
     ...doc,
     ...(inputs.size && { inputs: { ...doc.inputs, ...renamed(more, inputs) } }),
     nodes: { ...doc.nodes, ...renamed(wired.nodes, nodes) },
     ...(outputs.size && { outputs: { ...doc.outputs, ...renamed(wired.outputs, outputs) } }),
+    ...(defined && { graphs: { ...doc.graphs, ...Object.fromEntries(Object.entries(defined).filter(([name]) => !(name in (doc.graphs ?? {})))) } }),
     layout: {
       ...doc.layout,
       ...(layout.colours && { colours: { ...doc.layout?.colours, ...renamed(layout.colours, nodes) } }),
       ...(notes.size && { notes: { ...doc.layout?.notes, ...renamed(layout.notes, notes, (note) => ({ ...note, at: moved(note.at) })) } }),
       ...(groups.size && { groups: { ...doc.layout?.groups, ...renamed(layout.groups, groups, (group) => ({ ...group, at: moved(group.at) })) } }),
       ...(layout.collapsed?.length && { collapsed: [...(doc.layout?.collapsed ?? []), ...layout.collapsed.map((name) => nodes.get(name) ?? name)] }),
+      ...(Object.keys(layout.seeds ?? {}).length && { seeds: { ...doc.layout?.seeds, ...remarked(layout.seeds!, now) } }),
       ...(layout.open?.length && { open: [...(doc.layout?.open ?? []), ...layout.open.map((name) => nodes.get(name) ?? name)] }),
     },
   }

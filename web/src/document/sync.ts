@@ -4,7 +4,7 @@ import { ApiError, type Read, api } from "../api/client"
 import { type Draft, PAGE, drafts } from "./drafts"
 import { freeGraphName, nameFrom } from "./filenames"
 import { type Doc, EMPTY } from "./model"
-import { edit, useDocument } from "./store"
+import { editWhole, useDocument } from "./store"
 
 export const PAUSE = 1_500 // ms without an edit, after which it is saved
 const FIRST_RETRY = 2_000 // ms; doubled each time
@@ -49,7 +49,7 @@ function newId(): string {
 }
 
 const now = () => useDocument.getState()
-const dirty = (): boolean => now().doc !== now().saved
+const dirty = (): boolean => now().root !== now().saved
 const equal = (a: Doc, b: Doc): boolean => JSON.stringify(a) === JSON.stringify(b)
 export const draftId = (): string => id
 
@@ -57,7 +57,7 @@ export const draftId = (): string => id
 export const isOpen = (name: string, draft: string): boolean => begun && (draft ? draft === id : name === now().name && (name !== "" || !dirty()))
 
 /** Whether all that was typed is on the disk somewhere. */
-export const kept = (): boolean => !dirty() || drafted === now().doc
+export const kept = (): boolean => !dirty() || drafted === now().root
 
 /** Open a document in the store. draft: what this browser has of it beyond the version that was read. name: one that is wanted, for a new graph. */
 export function begin(name: string, read: Read | null, draft: Draft | null = null, wantedName = ""): void {
@@ -71,7 +71,7 @@ export function begin(name: string, read: Read | null, draft: Draft | null = nul
   begun = true
   if (read || !draft) now().open(name, read?.doc ?? EMPTY, read?.etag ?? null, read?.own ?? true)
   if (!draft) return
-  if (read) edit(() => draft.doc)
+  if (read) editWhole(() => draft.doc)
   else {
     now().open(name, draft.doc, draft.etag, draft.own)
     useDocument.setState({ saved: EMPTY })
@@ -88,7 +88,7 @@ export function startSync(told: Listener): () => void {
   unheard = null
   channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("flowmm.saved")
   if (channel) channel.onmessage = ({ data }) => data.name === now().name && data.etag !== now().etag && void recheck()
-  const stop = useDocument.subscribe((after, before) => after.doc !== before.doc && edited())
+  const stop = useDocument.subscribe((after, before) => after.root !== before.root && edited())
   const awake = () => document.hidden || void recheck()
   const leaving = (event: BeforeUnloadEvent) => kept() || event.preventDefault()
   window.addEventListener("online", awake)
@@ -126,8 +126,8 @@ async function write(): Promise<void> {
   writing = true
   try {
     for (let mine = id; ; mine = id) {
-      const { doc, saved, name, own, etag } = now()
-      const due = doc === saved ? null : doc
+      const { root, saved, name, own, etag } = now()
+      const due = root === saved ? null : root
       if (drafted === due) break
       if (due) await drafts.put({ id: mine, page: PAGE, name, own, etag, doc: due, wanted, at: Date.now() })
       else await drafts.remove(mine)
@@ -156,7 +156,7 @@ export async function settled(): Promise<void> {
 
 async function save(): Promise<void> {
   const mine = id
-  const { name, own, etag, doc } = now()
+  const { name, own, etag, root: doc } = now()
   put({ state: "saving", error: null })
   try {
     const made = own && name ? await api.save(name, doc, etag) : await saveAs(name || wanted || nameFrom(titleOf(doc)), doc)
@@ -234,7 +234,7 @@ export async function recheck(): Promise<void> {
     if (theirs.status === 404) put({ state: "conflict", theirs: null })
   } else if (theirs.etag === etag) {
     if (dirty()) await saveNow()
-  } else if (equal(theirs.doc, now().doc)) landed(now().doc, { name, etag: theirs.etag })
+  } else if (equal(theirs.doc, now().root)) landed(now().root, { name, etag: theirs.etag })
   else put({ state: "conflict", theirs })
 }
 
@@ -244,7 +244,7 @@ export async function recheck(): Promise<void> {
 export function takeTheirs(): void {
   const { theirs } = useSync.getState()
   if (!theirs) return
-  edit(() => theirs.doc)
+  editWhole(() => theirs.doc)
   now().kept(now().name, theirs.doc, theirs.etag, theirs.own)
   put(NOTHING)
   void write()
@@ -253,7 +253,7 @@ export function takeTheirs(): void {
 /** Save what is here as another graph, and go on with that; under its own name, if the other was removed. */
 export async function keepMine(): Promise<void> {
   const mine = id
-  const { name, doc } = now()
+  const { name, root: doc } = now()
   window.clearTimeout(timer)
   put({ state: "saving", error: null })
   try {

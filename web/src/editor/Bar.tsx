@@ -9,7 +9,7 @@ import { Item, Line, Menu } from "../app/Menu"
 import { Preferences } from "../app/Preferences"
 import { nameFrom } from "../document/filenames"
 import { openNew } from "../document/open"
-import { currentDoc, history, useDocument } from "../document/store"
+import { history, useDocument, wholeDoc } from "../document/store"
 import { draftId, saveNow } from "../document/sync"
 import { perform, printed, register } from "../keys/commands"
 import { Combination } from "../keys/Keys"
@@ -26,7 +26,7 @@ export function Bar({ nothing }: { nothing: boolean }) {
   const [, navigate] = useLocation()
   const [past, setPast] = useState(false)
   const name = useDocument(({ name }) => name)
-  const title = useDocument(({ doc }) => words(doc.title))
+  const title = useDocument(({ root }) => words(root.title))
   const undoable = useStore(useDocument.temporal, ({ pastStates }) => pastStates.length > 0)
   const redoable = useStore(useDocument.temporal, ({ futureStates }) => futureStates.length > 0)
   useEffect(() => {
@@ -47,7 +47,7 @@ export function Bar({ nothing }: { nothing: boolean }) {
         <Item icon={<FolderOpen size={14} />} run={() => chooseFile(navigate)}>{t("openFile")}</Item>
         <Line />
         <Item icon={<Save size={14} />} aside={<Combination written="Mod+S" />} run={() => void saveNow()}>{t("save")}</Item>
-        <Item icon={<Copy size={14} />} run={() => void leaveFor(() => openNew({ doc: currentDoc(), wanted: name || nameFrom(title) }))}>{t("duplicate")}</Item>
+        <Item icon={<Copy size={14} />} run={() => void leaveFor(() => openNew({ doc: wholeDoc(), wanted: name || nameFrom(title) }))}>{t("duplicate")}</Item>
         <Item icon={<Past size={14} />} disabled={!name} run={() => setPast(true)}>{t("history")}</Item>
       </Menu>
       {!nothing && <><Title /><SaveState showHistory={() => setPast(true)} /></>}

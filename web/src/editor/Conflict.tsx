@@ -29,6 +29,6 @@ export function Conflict() {
 
 function Between({ before }: { before: Parameters<typeof Differences>[0]["before"] }) {
   const t = useT()
-  const doc = useDocument(({ doc }) => doc)
+  const doc = useDocument(({ root }) => root)
   return <Differences before={before} after={doc} what={t("differencesTheirs")} />
 }

@@ -13,7 +13,7 @@ import { Marked } from "../app/Marked"
 import { sentence, tell } from "../app/toasts"
 import { Canvas } from "../canvas/Canvas"
 import { openGraph } from "../document/open"
-import { edit, useDocument } from "../document/store"
+import { editWhole, useDocument } from "../document/store"
 import { draftId, isOpen, recheck, startSync, useSync } from "../document/sync"
 import { Keys } from "../keys/Keys"
 import { Palette } from "../palette/Palette"
@@ -44,7 +44,7 @@ export default function Editor({ name }: { name: string }) {
         setOpened((shown = draftId()))
         const { saved } = useDocument.getState()
         if (found?.takenBack && useSync.getState().state !== "conflict")
-          tell(say("takenBack"), name && !found.offline ? { action: { text: say("discard"), run: () => edit(() => saved) } } : {})
+          tell(say("takenBack"), name && !found.offline ? { action: { text: say("discard"), run: () => editWhole(() => saved) } } : {})
       },
       (error: ApiError) => gone || setError(error),
     )
@@ -79,7 +79,7 @@ function Graph() {
 /** The address follows the graph: its name once it has one, its draft before. */
 function useAddress(): void {
   const [, navigate] = useLocation()
-  const unnamed = useDocument(({ name, doc, saved }) => name === "" && doc !== saved)
+  const unnamed = useDocument(({ name, root, saved }) => name === "" && root !== saved)
   const connected = useRuns(({ connected }) => connected)
   useEffect(
     () =>

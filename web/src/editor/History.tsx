@@ -7,14 +7,14 @@ import { date } from "../app/format"
 import { say, useT } from "../app/i18n"
 import { sentence, tell } from "../app/toasts"
 import type { Doc } from "../document/model"
-import { edit, useDocument } from "../document/store"
+import { editWhole, useDocument } from "../document/store"
 import { saveNow } from "../document/sync"
 import { Differences } from "./Differences"
 
 export function History({ close }: { close(): void }) {
   const t = useT()
   const name = useDocument(({ name }) => name)
-  const doc = useDocument(({ doc }) => doc)
+  const doc = useDocument(({ root }) => root)
   const [versions, setVersions] = useState<Version[] | null>(null)
   const [chosen, setChosen] = useState<{ version: Version; doc: Doc } | null>(null)
   const [error, setError] = useState("")
@@ -25,7 +25,7 @@ export function History({ close }: { close(): void }) {
   const look = (version: Version) => void api.version(name, version.etag).then((doc) => setChosen({ version, doc }), failed)
   const restore = () => {
     if (!chosen) return
-    edit(() => chosen.doc)
+    editWhole(() => chosen.doc)
     tell(say("restored", { when: date(chosen.version.saved * 1000) }))
     close()
   }

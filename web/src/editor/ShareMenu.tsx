@@ -7,7 +7,7 @@ import { copy, download } from "../app/files"
 import { say, useT } from "../app/i18n"
 import { Item, Line, Menu } from "../app/Menu"
 import { tell, tellError } from "../app/toasts"
-import { currentDoc, useDocument } from "../document/store"
+import { useDocument, wholeDoc } from "../document/store"
 import { type Shared, curl, pythonConnect, pythonLoad, shared } from "../document/share"
 import { saveNow } from "../document/sync"
 import { picture } from "./picture"
@@ -22,7 +22,7 @@ async function savedAs(): Promise<string> {
 
 async function copyAs(text: (one: Shared) => string): Promise<void> {
   const name = await savedAs()
-  if (name) await copy(text(shared(name, currentDoc(), location.origin)))
+  if (name) await copy(text(shared(name, wholeDoc(), location.origin)))
 }
 
 const fileName = (kind: string): string => `${useDocument.getState().name || "graph"}.${kind}`
@@ -49,7 +49,7 @@ export function ShareMenu() {
       <Item icon={<Braces size={14} />} run={() => void copyAs(pythonConnect)}>{t("copyConnect")}</Item>
       <Item icon={<Braces size={14} />} run={() => void copyAs(pythonLoad)}>{t("copyLoad")}</Item>
       <Line />
-      <Item icon={<FileJson size={14} />} run={() => download(new Blob([`${JSON.stringify(currentDoc(), null, 2)}\n`], { type: "application/json" }), fileName("json"))}>
+      <Item icon={<FileJson size={14} />} run={() => download(new Blob([`${JSON.stringify(wholeDoc(), null, 2)}\n`], { type: "application/json" }), fileName("json"))}>
         {t("exportJson")}
       </Item>
       <Item icon={<FileImage size={14} />} disabled={drawing} run={() => void asPicture()}>{t("exportPng")}</Item>

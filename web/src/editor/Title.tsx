@@ -2,17 +2,17 @@
 import { useRef, useState } from "react"
 import { useT, words, useLanguage } from "../app/i18n"
 import type { Words } from "../api/types"
-import { edit, useDocument } from "../document/store"
+import { editWhole, useDocument } from "../document/store"
 
 export function Title() {
   const t = useT()
-  const title = useDocument(({ doc }) => doc.title)
+  const title = useDocument(({ root }) => root.title)
   const name = useDocument(({ name }) => name)
   const [draft, setDraft] = useState<string | null>(null)
   const left = useRef(false) // Escape: what goes away loses the focus, which is no reason to take the text
   const shown = words(title)
   const commit = () => {
-    if (draft !== null && !left.current && draft.trim() !== shown) edit((doc) => ({ ...doc, title: titled(doc.title, draft.trim()) }))
+    if (draft !== null && !left.current && draft.trim() !== shown) editWhole((doc) => ({ ...doc, title: titled(doc.title, draft.trim()) }))
     setDraft(null)
   }
   if (draft === null)

@@ -2,7 +2,7 @@
 import { api } from "../api/client"
 import type { Json } from "../api/types"
 import { type Doc, giveInput } from "../document/model"
-import { currentDoc, edit } from "../document/store"
+import { editWhole, wholeDoc } from "../document/store"
 
 /** The document that was run, with the run's inputs as its own, laid out as the open one where the names are the same. */
 export function restored(ran: Doc, inputs: Record<string, unknown>, open: Doc): Doc {
@@ -12,6 +12,6 @@ export function restored(ran: Doc, inputs: Record<string, unknown>, open: Doc): 
 
 export async function restore(run: string): Promise<void> {
   const [graph, { inputs }] = await Promise.all([api.runGraph(run), api.readRun(run)])
-  const doc = restored(graph, inputs ?? {}, currentDoc())
-  edit(() => doc)
+  const doc = restored(graph, inputs ?? {}, wholeDoc())
+  editWhole(() => doc)
 }

@@ -2,14 +2,15 @@
 import { useReactFlow } from "@xyflow/react"
 import { useEffect } from "react"
 import { nodeType } from "../app/catalogue"
-import { currentDoc } from "../document/store"
+import { placed } from "../document/graphs"
+import { currentDoc, useDocument } from "../document/store"
 import { register } from "../keys/commands"
 import { submit } from "../run/actions"
 
 /** The edges that a run to this node asks for. */
 export function edgesOf(id: string): string[] {
   const spec = nodeType(currentDoc().nodes?.[id]?.op ?? "")
-  return Object.keys(spec?.outputs ?? {}).map((port) => `${id}.${port}`)
+  return Object.keys(spec?.outputs ?? {}).map((port) => placed(useDocument.getState().way, `${id}.${port}`))
 }
 
 export function useRunToSelected(): void {

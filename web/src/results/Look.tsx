@@ -26,10 +26,10 @@ export default function Look() {
   )
 }
 
-function Inside({ looking: { edge, at, found, problem } }: { looking: Looking }) {
+function Inside({ looking: { edge, whole, at, found, problem } }: { looking: Looking }) {
   const t = useT()
   const run = async (): Promise<void> => {
-    await submit([edge])
+    await submit([whole])
     lookAgain()
   }
   return (

@@ -15,13 +15,13 @@ describe("the frames of a run", () => {
     expect(now.nodes).toEqual({ x: "done", y: "cached" })
     expect(now.took).toEqual({ x: 1.5 })
   })
-  it("of a node inside a piece or a round are shown on the one that holds it", () => {
+  it("of a node inside a piece or a round are shown on it, and on all that hold it", () => {
     const rounds = frame("progress", { node: "all[2]/paint", step: 2, steps: 20 })
     const now = after(frame("nodes", { names: ["p/a", "p/b"], cached: ["p/b"], took: { "p/a": 1, "p/b": 0.5 } }), rounds)
-    expect(now.nodes).toEqual({ p: "done", all: "running" })
-    expect(now.took).toEqual({ p: 1.5 })
-    expect(now.progress.all).toMatchObject({ step: 2, steps: 20 })
-    expect(heard(now, frame("run", { state: "failed", error: { node: "all[3]/paint", op: "x", message: "" } as never })).nodes.all).toBe("failed")
+    expect(now.nodes).toEqual({ p: "done", "p/a": "done", "p/b": "cached", all: "running", "all/paint": "running" })
+    expect(now.took).toEqual({ p: 1.5, "p/a": 1, "p/b": 0.5 })
+    expect([now.progress.all, now.progress["all/paint"]]).toMatchObject([{ step: 2, steps: 20 }, { step: 2, steps: 20 }])
+    expect(heard(now, frame("run", { state: "failed", error: { node: "all[3]/paint", op: "x", message: "" } as never })).nodes).toMatchObject({ all: "failed", "all/paint": "failed" })
   })
   it("add up plans, as what is late is planned when it is known", () => {
     expect(after(frame("planned", { total: 3 }), frame("planned", { total: 2 })).current?.total).toBe(5)

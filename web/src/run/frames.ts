@@ -34,8 +34,13 @@ const ENDED: ReadonlySet<string> = new Set<State>(["done", "failed", "interrupte
 export const hasEnded = (state: string | undefined): boolean => state !== undefined && ENDED.has(state)
 export const isActive = (current: Current | null): boolean => current !== null && !hasEnded(current.state)
 
-/** The node that is seen: of one inside a piece or a round, "piece/node" or "frame[3]/node", the one that holds it. */
-export const holder = (node: string): string => node.replace(/[/[].*$/s, "")
+/** A node as cards show it, and those that it lies in, outwards: of "piece/frame[3]/node" these are "piece/frame/node", "piece/frame" and "piece". */
+export function holders(node: string): string[] {
+  const parts = node.replace(/\[[^\]]*\]/g, "").split("/")
+  return parts.map((_, i) => parts.slice(0, parts.length - i).join("/"))
+}
+
+const onAll = <T>(before: Record<string, T>, nodes: string[], one: T): Record<string, T> => ({ ...before, ...Object.fromEntries(nodes.map((node) => [node, one])) })
 
 /** Begin to follow a run. What the one before gave stays in view until it is given anew. */
 export function followed(before: Followed, run: Pick<Run, "id" | "state" | "error" | "seconds">, now: number): Followed {
@@ -47,7 +52,7 @@ export function followed(before: Followed, run: Pick<Run, "id" | "state" | "erro
 export function heard(before: Followed, frame: Frame): Followed {
   const { current } = before
   if (!current || frame.id !== current.id) return before
-  const node = holder(frame.node ?? "")
+  const seen = holders(frame.node ?? "")
   if (hasEnded(current.state) && frame.type !== "run" && frame.type !== "nodes") return before // what a node still said before it noticed
   switch (frame.type) {
     case "run":
@@ -57,14 +62,14 @@ export function heard(before: Followed, frame: Frame): Followed {
     case "nodes":
       return arrived(before, current, frame)
     case "running":
-      return { ...before, nodes: { ...before.nodes, [node]: "running" } }
+      return { ...before, nodes: onAll(before.nodes, seen, "running") }
     case "progress":
       return {
-        ...before, nodes: before.nodes[node] === "running" ? before.nodes : { ...before.nodes, [node]: "running" },
-        progress: { ...before.progress, [node]: { step: frame.step ?? 0, steps: frame.steps ?? 0, eta: frame.eta ?? null } },
+        ...before, nodes: seen.every((node) => before.nodes[node] === "running") ? before.nodes : onAll(before.nodes, seen, "running"),
+        progress: onAll(before.progress, seen, { step: frame.step ?? 0, steps: frame.steps ?? 0, eta: frame.eta ?? null }),
       }
     case "text":
-      return { ...before, texts: { ...before.texts, [node]: (before.texts[node] ?? "").slice(0, frame.at) + (frame.text ?? "") } }
+      return { ...before, texts: onAll(before.texts, seen, (before.texts[seen[0]!] ?? "").slice(0, frame.at) + (frame.text ?? "")) }
     default:
       return before
   }
@@ -77,15 +82,13 @@ function arrived(before: Followed, current: Current, frame: Frame): Followed {
   const nodes = { ...before.nodes }
   const progress = { ...before.progress }
   const took = { ...before.took }
-  for (const name of names) {
-    const node = holder(name)
-    nodes[node] = cached.has(name) && nodes[node] !== "done" ? "cached" : "done" // a piece was computed if anything in it was
-    delete progress[node]
-  }
-  for (const [name, seconds] of Object.entries(frame.took ?? {})) {
-    const node = holder(name)
-    took[node] = node === name ? seconds : (took[node] ?? 0) + seconds
-  }
+  for (const name of names)
+    for (const node of holders(name)) {
+      nodes[node] = cached.has(name) && nodes[node] !== "done" ? "cached" : "done" // a piece was computed if anything in it was
+      delete progress[node]
+    }
+  for (const [name, seconds] of Object.entries(frame.took ?? {}))
+    for (const node of holders(name)) took[node] = node === name ? seconds : (took[node] ?? 0) + seconds
   return { ...before, nodes, progress, took, current: { ...current, done: current.done + names.length } }
 }
 
@@ -99,7 +102,7 @@ function turned(before: Followed, current: Current, frame: Frame, state: State):
 /** What was computed stays, what was under way is not any more, and the node that failed says so. */
 export function ended(before: Followed, current: Current, outputs: Record<string, RunOutput>): Followed {
   const nodes = Object.fromEntries(Object.entries(before.nodes).filter(([, state]) => state !== "running"))
-  if (current.error?.node) nodes[holder(current.error.node)] = "failed"
+  for (const node of holders(current.error?.node ?? "")) if (node) nodes[node] = "failed"
   const results = Object.entries(outputs).map(([name, output]) => [name, { run: current.id, output }] as const)
   return { ...before, current, nodes, progress: {}, results: results.length ? { ...before.results, ...Object.fromEntries(results) } : before.results }
 }
@@ -112,7 +115,7 @@ export function caughtUp(before: Followed, run: Run): Followed {
   if (hasEnded(run.state)) return ended(before, now, run.outputs ?? {})
   const { live } = run
   if (!live) return { ...before, nodes: {}, progress: {}, current: now }
-  const seen = <T>(by: Record<string, T>): Record<string, T> => Object.fromEntries(Object.entries(by).map(([node, one]) => [holder(node), one]))
+  const seen = <T>(by: Record<string, T>): Record<string, T> => Object.entries(by).reduce((all, [node, one]) => onAll(all, holders(node), one), {})
   const progress = seen(live.progress)
   const going = Object.fromEntries(Object.keys(progress).map((node) => [node, "running"] as const))
   return {

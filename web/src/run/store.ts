@@ -4,7 +4,7 @@ import { ApiError, api } from "../api/client"
 import { Events } from "../api/socket"
 import type { Frame, Problem, Run } from "../api/types"
 import { useDocument } from "../document/store"
-import { type Followed, NOTHING, caughtUp, followed, hasEnded, heard, holder, isActive } from "./frames"
+import { type Followed, NOTHING, caughtUp, followed, hasEnded, heard, holders, isActive } from "./frames"
 import { ownRuns, remember } from "./own"
 
 export type { NodeState, Result } from "./frames"
@@ -113,13 +113,13 @@ async function takeOver(id: string): Promise<void> {
 }
 
 function showPreview({ id, node: name = "", image }: Frame): void {
-  const { current } = get()
-  const node = holder(name)
+  const { current, previews: before } = get()
   if (!image || id !== current?.id || !isActive(current)) return
-  const before = get().previews[node]
   const url = URL.createObjectURL(new Blob([image], { type: "image/jpeg" }))
-  put(({ previews }) => ({ previews: { ...previews, [node]: url } }))
-  if (before) URL.revokeObjectURL(before)
+  const previews = { ...before, ...Object.fromEntries(holders(name).map((node) => [node, url])) }
+  put({ previews })
+  const shown = new Set(Object.values(previews))
+  for (const old of new Set(Object.values(before))) if (!shown.has(old)) URL.revokeObjectURL(old)
 }
 
 // ── the queue ───────────────────────────────────────────────────────────────────────────────────

@@ -3,19 +3,22 @@ import { create } from "zustand"
 import { ApiError, api } from "../api/client"
 import type { Check, Edge, Plan, Problem } from "../api/types"
 import { know } from "../app/catalogue"
-import { asked as request } from "../document/asked"
+import { askedHere, asked as request } from "../document/asked"
+import { type Way, placed } from "../document/graphs"
+import type { Doc } from "../document/model"
 import { useDocument } from "../document/store"
 import { useRuns } from "../run/store"
 
 interface TypingState {
-  check: Check | null
+  check: Check | null // of the graph that is shown
   plan: Plan | null
-  problems: Problem[] // of the document as it is, whether it can be read or not
+  problems: Problem[] // of the whole document as it is, whether it can be read or not
+  here: Problem[] // those of them that are in the graph that is shown, at its own nodes
   edges: Record<string, Edge> // by "node.port>node.port"
   asking: boolean
 }
 
-export const useTyping = create<TypingState>()(() => ({ check: null, plan: null, problems: [], edges: {}, asking: false }))
+export const useTyping = create<TypingState>()(() => ({ check: null, plan: null, problems: [], here: [], edges: {}, asking: false }))
 
 const QUIET = 120 // ms without an edit before it is asked
 let timer = 0
@@ -28,27 +31,45 @@ function wired(edges: Edge[]): Record<string, Edge> {
 async function ask(): Promise<void> {
   asked?.abort()
   const about = request()
-  const { doc } = useDocument.getState()
+  const { root, way } = useDocument.getState()
   const { signal } = (asked = new AbortController())
   useTyping.setState({ asking: true })
   try {
-    const check = await api.check(about, signal)
+    const [{ problems, ...whole }, inside] = await Promise.all([api.check(about, signal), way.length ? api.check(askedHere(), signal) : null])
+    const check = { problems, ...whole, ...inside }
     know(check.types)
-    useTyping.setState({ check, problems: check.problems, edges: wired(check.edges) })
-    if (check.problems.some(({ level }) => level === "error") || !Object.keys(doc.outputs ?? {}).length) useTyping.setState({ plan: null })
+    useTyping.setState({ check, edges: wired(check.edges) })
+    tell(problems)
+    if (problems.some(({ level }) => level === "error") || !Object.keys(root.outputs ?? {}).length) useTyping.setState({ plan: null })
     else {
       const plan = await api.plan(about, signal)
-      useTyping.setState({ plan, problems: [...check.problems, ...plan.problems] })
+      useTyping.setState({ plan })
+      tell([...problems, ...plan.problems])
     }
   } catch (error) {
     if (signal.aborted) return
     if (error instanceof ApiError && !error.offline) {
       const whole: Problem = { code: error.code, message: error.message, fix: error.fix, node: "", port: "", got: "", expected: "", level: "error" }
-      useTyping.setState({ problems: error.problems.length ? error.problems : [whole], plan: null })
+      useTyping.setState({ plan: null })
+      tell(error.problems.length ? error.problems : [whole])
     }
   } finally {
     if (!signal.aborted) useTyping.setState({ asking: false })
   }
+}
+
+const tell = (problems: Problem[]): void => useTyping.setState({ problems, here: within(problems, useDocument.getState().way) })
+
+/** The problems in the graph at the end of a way, told at its own nodes. */
+export function within(problems: Problem[], way: Way): Problem[] {
+  if (!way.length) return problems
+  const around = placed(way, "")
+  return problems.flatMap((one) => {
+    const whole = placed([one.node], one.inside ?? "")
+    if (!whole.startsWith(around)) return []
+    const [node = "", ...deeper] = whole.slice(around.length).split("/")
+    return [{ ...one, node, inside: deeper.join("/") }]
+  })
 }
 
 /** Ask after the next pause. */
@@ -57,13 +78,21 @@ export function askSoon(): void {
   timer = window.setTimeout(ask, QUIET)
 }
 
+function saysTheSame(now: Doc, before: Doc): boolean {
+  if (now === before) return true
+  const { layout: a, graphs = {}, ...one } = now
+  const { layout: b, graphs: others = {}, ...other } = before
+  return (
+    a?.given === b?.given && Object.keys({ ...one, ...other }).every((key) => one[key] === other[key]) &&
+    Object.keys({ ...graphs, ...others }).every((name) => name in graphs && name in others && saysTheSame(graphs[name]!, others[name]!))
+  )
+}
+
 /** Follow the document. Of its layout only the pictures that are given change what Python would say. */
 export function followDocument(): () => void {
   const stop = useDocument.subscribe((now, before) => {
-    const { layout: a, ...one } = now.doc
-    const { layout: b, ...other } = before.doc
-    const keys = Object.keys({ ...one, ...other })
-    if (now.name !== before.name || a?.given !== b?.given || keys.some((key) => one[key] !== other[key])) askSoon()
+    if (now.way !== before.way) useTyping.setState(({ problems }) => ({ check: null, edges: {}, here: within(problems, now.way) }))
+    if (now.name !== before.name || now.way !== before.way || !saysTheSame(now.root, before.root)) askSoon()
   })
   const stopRuns = useRuns.subscribe((now, before) => {
     if (now.finished !== before.finished) askSoon() // what is cached has changed

@@ -40,7 +40,7 @@ export function Field({ at, label, port, value, onChange, menu = [] }: FieldProp
   const [node, name] = split(at)
   const [large, setLarge] = useState(false)
   const [point, setPoint] = useState<[number, number] | null>(null)
-  const wrong = useTyping(({ problems }) => problems.find((one) => one.node === node && one.port === name && one.level === "error")?.message)
+  const wrong = useTyping(({ here }) => here.find((one) => one.node === node && one.port === name && one.level === "error")?.message)
   const shown = value === undefined ? (port.default as Json | undefined) : value
   const kind = widgetOf(port, shown)
   const props: WidgetProps = { id, at, label, port, shown, isDefault: value === undefined, change: (json, going = false) => onChange(json, going) }

@@ -1,6 +1,7 @@
 // Seeds that change by themselves: after a run was submitted with what they were, as each says in layout.seeds.
 import { type Doc, type SeedMode, giveInput, plain, setPort, split } from "../document/model"
-import { edit } from "../document/store"
+import { everywhere } from "../document/graphs"
+import { editWhole } from "../document/store"
 
 export const LARGEST = Number.MAX_SAFE_INTEGER // 2⁵³ − 1, as Python's Seed has it
 const COMMON = 2 ** 32 // dice stay below: short enough to be read and written down
@@ -29,5 +30,5 @@ export function advanced(doc: Doc, roll: () => number = dice): Doc {
 
 /** To be called once a run was submitted. One step of undo, none where no seed changes. */
 export function afterSubmit(): void {
-  edit((doc) => (Object.keys(doc.layout?.seeds ?? {}).length ? advanced(doc) : doc))
+  editWhole((root) => everywhere(root, (doc) => (Object.keys(doc.layout?.seeds ?? {}).length ? advanced(doc) : doc)))
 }

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "react"
 import { api } from "../../api/client"
 import type { Fitting, Json } from "../../api/types"
 import { type Key, useT } from "../../app/i18n"
-import { asked } from "../../document/asked"
+import { askedHere } from "../../document/asked"
 import { split } from "../../document/model"
 import { useTyping } from "../../typing/store"
 import { isOptional, type WidgetProps } from "../kind"
@@ -50,7 +50,7 @@ function Models({ at, value, optional, ...rest }: ModelsProps) {
   useEffect(() => {
     const [node, port] = split(at)
     const asking = new AbortController()
-    api.fitting({ ...asked(), node, port }, asking.signal).then(setFound, (error: Error) => !asking.signal.aborted && setFailed(error.message))
+    api.fitting({ ...askedHere(), node, port }, asking.signal).then(setFound, (error: Error) => !asking.signal.aborted && setFailed(error.message))
     return () => asking.abort()
   }, [at])
   const given = found?.given
