@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -26,19 +25,20 @@ class Unfinished(Exception):
 
 
 class Follower:
-    """One run: `await start()`, then frames of the hub while it goes on, then `ended` has it. Leaving early cancels it."""
+    """One run: `await start()`, then frames of the hub while it goes on, then `ended` has it. Leaving early cancels it. id: "" until it is journalled."""
 
     def __init__(self, parts: Parts, asked: Asked):
         self.parts, self.asked = parts, asked
+        self.id = ""
         self.run: Run | None = None
 
     async def start(self) -> str:
         """Submit it; its id. Raises Unfinished."""
         submitting = asyncio.ensure_future(self._submit())
         try:
-            self.run = await asyncio.shield(submitting)
+            await asyncio.shield(submitting)
         except asyncio.CancelledError:  # whoever asked has gone; what is journalled meanwhile is not wanted
-            submitting.add_done_callback(lambda done: done.exception() or cancel(self.parts, done.result().id))
+            submitting.add_done_callback(lambda done: done.exception() or self.stop())
             raise
         except GraphError as error:
             more = len(error.problems) - MOST_SHOWN
@@ -46,10 +46,25 @@ class Follower:
             raise Unfinished("\n".join(shown)) from None
         except (Refused, JournalError) as error:
             raise Unfinished(str(error)) from None
-        return self.run.id
+        return self.id
 
-    async def _submit(self) -> Run:
-        return await asyncio.wrap_future(await self.parts.in_thread(self.parts.desk.submit, self.asked))
+    async def _submit(self) -> None:
+        self.run = await asyncio.wrap_future(await self.parts.in_thread(self.parts.desk.submit, self.asked))
+        self.id = self.run.id
+
+    def stop(self) -> None:
+        """Cancel it without waiting; from the event loop."""
+        asyncio.get_running_loop().run_in_executor(None, self._stop)
+
+    def _stop(self) -> None:
+        try:
+            self._cancel()
+        except (Refused, JournalError) as error:
+            log.warning("a run that nobody waits for could not be cancelled: %s", error, extra={"run": self.id})
+
+    def _cancel(self) -> None:
+        if self.parts.desk.get(self.id).state not in ENDED:
+            self.parts.desk.cancel(self.id)
 
     async def frames(self) -> AsyncIterator[dict[str, Any]]:
         """What the hub says of the run, until it has ended."""
@@ -68,7 +83,7 @@ class Follower:
             frame.cancel()
             listener.close()
             if not ended.done():  # whoever wanted it has gone
-                cancel(self.parts, self.run.id)
+                self.stop()
 
     def outputs(self) -> dict[str, Any]:
         """Its outputs by name, each with key, type and summary. Waits for the disk. Raises Unfinished unless it is done."""
@@ -77,22 +92,34 @@ class Follower:
         return {one.name: one for one in self.parts.journal.outputs(self.run.id)}
 
 
+class SweepFollower(Follower):
+    """A sweep, all whose runs are waited for."""
+
+    async def _submit(self) -> None:
+        self.id = await asyncio.wrap_future(await self.parts.in_thread(self.parts.desk.sweep, self.asked))
+
+    def _cancel(self) -> None:
+        self.parts.desk.cancel_sweep(self.id)
+
+    async def frames(self) -> AsyncIterator[dict[str, Any]]:
+        """How many of its runs have ended, until all have. Raises Unfinished where the server stops."""
+        swept = await self.parts.in_thread(self.parts.journal.sweep, self.id)
+        over = False
+        try:
+            for done, run in enumerate(swept.runs.values()):
+                yield {"type": "progress", "node": "runs", "step": done, "steps": len(swept.runs)}
+                run = await asyncio.wrap_future(await self.parts.in_thread(self.parts.desk.when_ended, run.id))
+                if run.state not in ENDED:
+                    raise Unfinished("The server is stopping; what has ended is kept.")
+            over = True
+        finally:
+            if not over:  # whoever wanted it has gone
+                self.stop()
+
+
 def why(run: Run) -> str:
     """Why a run has no outputs, as people read it."""
     error = run.error or {}
     if not error:
         return f"The run was {run.state}."
     return ". ".join(part.rstrip(".") for part in (error["message"], error.get("fix", "")) if part) + "."
-
-
-def cancel(parts: Parts, id_: str) -> None:
-    """Cancel a run without waiting for it; from the event loop."""
-    asyncio.get_running_loop().run_in_executor(None, functools.partial(_cancel, parts, id_))
-
-
-def _cancel(parts: Parts, id_: str) -> None:
-    try:
-        if parts.desk.get(id_).state not in ENDED:
-            parts.desk.cancel(id_)
-    except (Refused, JournalError) as error:
-        log.warning("a run that nobody waits for could not be cancelled: %s", error, extra={"run": id_})

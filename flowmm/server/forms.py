@@ -29,8 +29,10 @@ from starlette.types import Receive, Scope, Send
 
 from ..graph.document import words
 from ..graph.problems import shorten
+from . import sweeps
 from .forms_build import OUTPUTS, Form
 from .forms_fields import FILE, readable
+from .forms_sweep import SWEEPS
 from .parts import Parts
 from .refusals import Refused
 from .routes.values import served
@@ -46,8 +48,8 @@ API = "gradio_api/"
 # All that is reached of gradio; whatever else it has, or will have, is not there.
 STATIC = re.compile(r"(?:assets|static|svelte)/[\w./@+-]+|theme\.css|favicon\.ico|gradio_api/theme\.css")
 PAGES = re.compile(r"config/?|gradio_api/(?:info/?|app_id/?|login_check/?|queue/status|startup-events)|manifest\.json|robots\.txt|")
-LISTENING = re.compile(r"gradio_api/(?:heartbeat/[\w-]+|queue/data|call/(?:v2/)?run/(?P<event>[\w-]+))")
-CALLS = re.compile(r"gradio_api/(?:queue/join|cancel|call/(?:v2/)?run)/?")
+LISTENING = re.compile(r"gradio_api/(?:heartbeat/[\w-]+|queue/data|call/(?:v2/)?(?:run|sweep)/(?P<event>[\w-]+))")
+CALLS = re.compile(r"gradio_api/(?:queue/join|cancel|call/(?:v2/)?(?:run|sweep))/?")
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; "
@@ -204,7 +206,7 @@ class Forms:
             raise Refused(400, "bad-form", f"the form cannot be read: {getattr(error, 'detail', error)}", "Send multipart/form-data.") from None
 
     def _file(self, path: str) -> Response:
-        """An upload, or a picture that a run gave: both found by name, so that no path from outside is ever opened."""
+        """An upload, a picture that a run gave, or a sweep's sheet and table: all found by name, so that no path from outside is ever opened."""
         folder = str(self.parts.uploads.folder.absolute())
         head, _, rest = ("/" + path.lstrip("/")).partition(f"{folder}/")
         if head or not rest:
@@ -216,6 +218,13 @@ class Forms:
             if output is None or not readable(output.type):
                 raise Refused(404, "no-file", "there is no such file")
             return served(self.parts, output.key, output.type, "file", int(match[3]), 256, match[2], run)
+        match = re.fullmatch(rf"{SWEEPS}/([0-9a-f]{{1,64}})/(sheet\.png|sweep\.csv)", rest)
+        if match:
+            swept = sweeps.found(self.parts, match[1])
+            table = match[2] == "sweep.csv"
+            data, media = (sweeps.as_csv(sweeps.table(self.parts, swept)), sweeps.TABLES["csv"][1]) if table else (sweeps.sheet(self.parts, swept), "image/png")
+            kind = "attachment" if table else "inline"
+            return Response(data, media_type=media, headers={"Content-Disposition": f'{kind}; filename="{match[2]}"', "Cache-Control": "no-cache"})
         found = self.parts.uploads.path(rest)
         media = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}[found.suffix]
         return Response(found.read_bytes(), media_type=media, headers={"Content-Disposition": f'inline; filename="{found.name}"', "Cache-Control": "private"})

@@ -15,8 +15,9 @@ from ..graph.check import UNSET
 from ..graph.document import words
 from ..graph.problems import GraphError
 from .desk import Asked
-from .following import Follower, Unfinished, cancel
+from .following import Follower, Unfinished
 from .forms_fields import Field, Shown, best, field, payload, readable, shown
+from .forms_sweep import Several
 from .parts import Parts
 from .refusals import Refused
 from .results import Damaged, Undecodable
@@ -29,7 +30,7 @@ OUTPUTS = "runs"  # the folder that pictures of runs pretend to lie in
 
 
 class Form:
-    """One graph's form. waiting: by run, the names of who waits for it. gone: names of those that listen no more.
+    """One graph's form. waiting: by run or sweep, who follows it, and the names of who waits for it. gone: names of those that listen no more.
     drawn: what painters drew, by the id of their page."""
 
     def __init__(self, parts: Parts, name: str, graph: Graph):
@@ -38,7 +39,7 @@ class Form:
         if errors:
             raise GraphError(errors)
         self.parts, self.name = parts, name
-        self.waiting: dict[str, set[str]] = {}
+        self.waiting: dict[str, tuple[Follower, set[str]]] = {}
         self.gone: OrderedDict[str, None] = OrderedDict()
         self.drawn: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self.fields: list[Field] = []
@@ -65,6 +66,7 @@ class Form:
                     for name, link in graph.wiring.outputs.items():
                         title = words(graph.document.outputs[name].title) or name
                         self.outputs.append(shown(name, checked.output_type(link), title))
+            several = Several(self, graph)
             inputs = [one.component for one in self.fields]
             outputs = [one.component for one in self.outputs]
             extras = [coming, *(one.best for one in self.outputs if one.best is not None)]
@@ -73,6 +75,7 @@ class Form:
             stop.click(None, None, None, cancels=[event], api_visibility="private")
             # What programs call has the graph's own outputs, no more.
             gr.Button(visible=False).click(self._call(graph), inputs, outputs, api_name="run", api_description=graph.about or graph.title, **raw)
+            several.listen(inputs, raw)
             start = [component.value.model_dump() if hasattr(component.value, "model_dump") else component.value for component in inputs]
             again.click(lambda: start if len(start) != 1 else start[0], None, inputs, api_visibility="private", **raw)
         blocks.queue(default_concurrency_limit=None, max_size=None)
@@ -101,8 +104,8 @@ class Form:
 
         async def run(*values: Any) -> Any:
             follower = await self._start(values)
-            async for frame in self._frames(follower):
-                _progress(frame)
+            async for frame in self.frames(follower):
+                progress(frame)
             found = await self._found(follower)
             return found if len(found) != 1 else found[0]
 
@@ -115,10 +118,10 @@ class Form:
         follower = await self._start(values)
         rest = [SKIP] * (len(self.outputs) + sum(one.best is not None for one in self.outputs))
         texts: dict[str, str] = {}
-        async for frame in self._frames(follower):
+        async for frame in self.frames(follower):
             coming = _coming(frame, texts)
             if coming is None:
-                _progress(frame)
+                progress(frame)
             else:
                 yield _with_coming(rest, len(self.outputs), {**SKIP, "value": coming, "visible": True})
         found = await self._found(follower)
@@ -126,37 +129,39 @@ class Form:
         yield [*found, {**SKIP, "value": "", "visible": False}, *labels]
 
     async def _start(self, values: tuple[Any, ...]) -> Follower:
+        return await self.follow(Follower(self.parts, Asked(self.name, await self.asked(values), source="app")))
+
+    async def follow(self, follower: Any) -> Any:
+        """Have what is asked for begin, for whoever asks."""
         from gradio.context import LocalContext
 
-        for one in self.fields:
+        for one in (*self.fields, *self.outputs):
             one.component.temp_files.clear()  # gradio's own list of what it made; it makes nothing here, and would never forget it
-        for one in self.outputs:
-            one.component.temp_files.clear()
-        follower = Follower(self.parts, Asked(self.name, await self._asked(values), source="app"))
-        with _told():
+        with told():
             id_ = await follower.start()
-        names = self.waiting[id_] = {getattr(LocalContext.request.get(None), "session_hash", None), LocalContext.event_id.get(None)}
+        names = {getattr(LocalContext.request.get(None), "session_hash", None), LocalContext.event_id.get(None)}
+        self.waiting[id_] = follower, names
         if not names.isdisjoint(self.gone):
-            cancel(self.parts, id_)
+            follower.stop()
         return follower
 
-    async def _frames(self, follower: Follower) -> AsyncIterator[dict[str, Any]]:
+    async def frames(self, follower: Follower) -> AsyncIterator[dict[str, Any]]:
         try:
             async for frame in follower.frames():
                 yield frame
         finally:
-            self.waiting.pop(follower.run.id, None)
+            self.waiting.pop(follower.id, None)
 
-    async def _asked(self, values: tuple[Any, ...]) -> dict[str, Any]:
+    async def asked(self, values: tuple[Any, ...]) -> dict[str, Any]:
         def read() -> dict[str, Any]:
             given = {one.name: one.read(value) for one, value in zip(self.fields, values)}
             return {name: value for name, value in given.items() if value is not UNSET}
 
-        with _told():
+        with told():
             return await self.parts.in_thread(read)
 
     async def _found(self, follower: Follower) -> list[Any]:
-        with _told():
+        with told():
             return await self.parts.in_thread(self._payloads, follower)
 
     def _payloads(self, follower: Follower) -> list[Any]:
@@ -186,9 +191,9 @@ class Form:
         self.gone[session] = None
         while len(self.gone) > MOST_GONE:
             self.gone.popitem(last=False)
-        for id_, names in self.waiting.items():
+        for follower, names in self.waiting.values():
             if session in names:
-                cancel(self.parts, id_)
+                follower.stop()
 
     # ── painted masks ───────────────────────────────────────────────────────────────────────────
 
@@ -208,7 +213,7 @@ class Form:
             raise Refused(422, "bad-layer", "what was painted is neither a layer nor a background", "Paint it again.")
 
 
-class _told:
+class told:
     """Failures inside are shown to whoever asked, as one sentence, without a traceback."""
 
     def __enter__(self) -> None:
@@ -223,7 +228,8 @@ class _told:
             raise gr.Error("A value of this run is no longer here. Run it again.", duration=None, print_exception=False) from None
 
 
-def _progress(frame: dict[str, Any]) -> None:
+def progress(frame: dict[str, Any]) -> None:
+    """Tell gradio how far a run is."""
     import gradio as gr
 
     if frame["type"] == "progress":
