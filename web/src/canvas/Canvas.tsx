@@ -10,14 +10,14 @@ import { useLanguage, useT } from "../app/i18n"
 import { INPUTS, type Link, OUTPUTS } from "../document/model"
 import { currentDoc, edit, useDocument } from "../document/store"
 import { openPalette } from "../palette/store"
-import { look } from "../results/look"
+import { look, lookAway } from "../results/look"
 import { useTyping } from "../typing/store"
 import { Announcer } from "./Announcer"
 import { useCanvasCommands } from "./commands"
 import { useClipboard } from "./clipboard"
 import { between, droppedOnOwnCard, endsOf, fittingPorts, joined, led, mayConnect } from "./connect"
 import { carry, drop, hover } from "./dragging"
-import { linkOf, removed, arrange, cut } from "./edits"
+import { bend, linkOf, removed, arrange, cut } from "./edits"
 import { FarWires } from "./FarWires"
 import { Find } from "./Find"
 import { GroupBox } from "./GroupBox"
@@ -57,6 +57,7 @@ const BEHAVIOUR: ReactFlowProps = {
   onConnect: (made) => edit((doc) => joined(doc, endsOf(made))),
   onReconnect: (old, now) => edit((doc) => led(doc, linkOf(old), endsOf(now))),
   onEdgeClick: (event, edge) => (event.altKey ? cut([linkOf(edge)]) : look(sourceOf(linkOf(edge)), [event.clientX, event.clientY])),
+  onEdgeDoubleClick: ({ clientX, clientY }, edge) => (lookAway(), bend([linkOf(edge)], onSurface(clientX, clientY))),
   onPaneClick: () => wiring() && giveUp(),
   onPaneContextMenu: (event) => openMenu(event, { kind: "ground" }),
   onNodeContextMenu: (event, { id }) => openMenu(event, { kind: "card", id }),

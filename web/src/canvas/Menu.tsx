@@ -11,7 +11,7 @@ import { openPalette } from "../palette/store"
 import { look } from "../results/look"
 import { pasteNow } from "./clipboard"
 import { between, droppedOnOwnCard, joined } from "./connect"
-import { colourSelected, cut, groupSelected, linkOf, noteAt } from "./edits"
+import { bend, colourSelected, cut, groupSelected, linkOf, noteAt } from "./edits"
 import { type End, letGo, useHeld } from "./held"
 import { editNote } from "./NoteBox"
 import { onSurface, select, useStage } from "./stage"
@@ -151,6 +151,7 @@ function Wire({ id, at }: { id: string; at: [number, number] }) {
   return (
     <>
       {edge && <Item words="lookAtValue" run={() => look(`${linkOf(edge).node}.${linkOf(edge).port}`, at)} />}
+      {edge && <Item words="addBend" keys="R" run={() => bend([linkOf(edge)], onSurface(...at))} />}
       {edge && <Item words="cutWire" keys="Delete" run={() => cut([linkOf(edge)])} />}
     </>
   )
@@ -164,6 +165,7 @@ function Socket({ end, at }: { end: End; at: [number, number] }) {
       <Item words="addFitting" run={() => openPalette({ at: onSurface(...at), screen: at, end })} />
       {end.side === "input" && end.node !== OUTPUTS && <Item words="makeInput" run={() => droppedOnOwnCard(INPUTS, end)} />}
       {end.side === "output" && <Item words="makeOutput" run={() => droppedOnOwnCard(OUTPUTS, end)} />}
+      <Item words="addBend" keys="R" off={!links.length} run={() => bend(links)} />
       <Item words="cutWires" keys="X" off={!links.length} run={() => cutAt(end)} />
     </>
   )

@@ -11,6 +11,8 @@ import { amend, edit, useDocument } from "../document/store"
 import { useTyping } from "../typing/store"
 import { Field } from "../widgets/Field"
 import { OutOfInput } from "../widgets/OutOfInput"
+import { REROUTE } from "../document/bends"
+import { Bend } from "./Bend"
 import { CardState, ModeSign } from "./CardState"
 import { toggled } from "./layout"
 import { HEAD, hasMore, literalKind, type Row, ROW, shapeOf } from "./shape"
@@ -30,6 +32,7 @@ export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
   const mode = data.mode as Seen | undefined
   const named = [title(id, node, spec), mode && t(`mode_${mode}`)].filter(Boolean).join(", ")
   const look = `${selected ? " selected" : ""}${problem ? " wrong" : ""}`
+  if (node.op === REROUTE) return <Bend id={id} name={ownName(id, node) ? id : ""} look={look} far={far} colour={colour} mode={mode} />
   if (far) return <article className={`card far${look}`} data-colour={colour} data-mode={mode} aria-label={named} />
   return (
     <article className={`card${look}`} data-colour={colour} data-mode={mode} aria-label={named}>

@@ -2,17 +2,17 @@
 import { useEffect } from "react"
 import { openPalette } from "../palette/store"
 import { type Command, register } from "../keys/commands"
-import type { Point } from "../document/model"
+import type { Link, Point } from "../document/model"
 import { history } from "../document/store"
 import { copyNow, cutNow, pasteNow, spot } from "./clipboard"
-import { alignSelected, arrangeAll, distributeSelected, duplicateSelected, groupSelected, noteAt, nudge, removeSelected, switchSelected, toggleSelected } from "./edits"
+import { alignSelected, arrangeAll, bend, distributeSelected, duplicateSelected, groupSelected, noteAt, nudge, removeSelected, switchSelected, toggleSelected } from "./edits"
 import { openFind } from "./Find"
 import { letGo, useHeld } from "./held"
 import { menuAtFocus } from "./Menu"
 import { editNote } from "./NoteBox"
 import { WIDTH } from "./shape"
 import { fit, focusCard, middle, motion, onSurface, reveal, select, selected, selectedLinks, selectedNodes, selectedPieces, useStage } from "./stage"
-import { cutAt, focusedCard, focusedEnd, giveUp, join, takeUp, walk, wiring } from "./wiring"
+import { cutAt, focusedCard, focusedEnd, giveUp, join, linksOf, takeUp, walk, wiring } from "./wiring"
 
 /** Whether the keyboard is at the surface or in a menu of it, and not in a panel beside it. */
 const here = (): boolean => document.activeElement === document.body || (document.activeElement?.closest(".surface, .menu") ?? null) !== null
@@ -42,6 +42,12 @@ function escape(): void {
   if (card && !onCard()) return focusCard(card)
   if (selected().length) return select([])
   if (document.activeElement instanceof HTMLElement) document.activeElement.blur()
+}
+
+/** The wires that a bend is to go into: those of the socket that has the keyboard, else the selected ones. */
+function bendable(): Link[] {
+  const end = focusedEnd()
+  return end ? linksOf(end) : selectedLinks()
 }
 
 const zoom = (by: number) => void (by > 0 ? useStage.getState().flow?.zoomIn(motion()) : useStage.getState().flow?.zoomOut(motion()))
@@ -92,6 +98,7 @@ const COMMANDS: Command[] = [
   { id: "canvas.join", words: "joinHere", section: "wire", keys: ["Enter"], when: wiring, run: join },
   { id: "canvas.take", words: "takeUp", section: "wire", keys: ["Enter", " "], hidden: true, when: () => focusedEnd() !== null, run: () => void takeUp(focusedEnd()!) },
   { id: "canvas.cut", words: "cutWires", section: "wire", keys: ["X"], when: () => focusedEnd() !== null, run: () => cutAt(focusedEnd()!) },
+  { id: "canvas.bend", words: "addBend", section: "wire", keys: ["R"], when: () => here() && bendable().length > 0, run: () => bend(bendable()) },
   { id: "canvas.next", words: "nextCard", section: "wire", keys: ["Tab"], when: () => onCard() && neighbour(1) !== undefined, run: () => reveal(neighbour(1)!) },
   { id: "canvas.previous", words: "previousCard", section: "wire", keys: ["Shift+Tab"], when: () => onCard() && neighbour(-1) !== undefined, run: () => reveal(neighbour(-1)!) },
   { id: "canvas.enter", words: "enterCard", section: "wire", keys: ["Enter"], when: onCard, run: enter },

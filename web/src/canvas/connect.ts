@@ -2,7 +2,7 @@
 import type { Connection, Edge } from "@xyflow/react"
 import { nodeType } from "../app/catalogue"
 import type { Json } from "../api/types"
-import { type Doc, INPUTS, type Link, OUTPUTS, addOutput, connect, disconnect, links, promote } from "../document/model"
+import { type Doc, INPUTS, type Link, OUTPUTS, addOutput, connect, disconnect, isList, ledFrom, links, promote, setPort } from "../document/model"
 import { edit } from "../document/store"
 import { type End, useHeld } from "./held"
 
@@ -34,11 +34,7 @@ export function joined(doc: Doc, { from, to, toPort }: Ends): Doc {
 /** Lead an end of a wire elsewhere. In a list the new wire takes the place of the old one. */
 export function led(doc: Doc, old: Link, ends: Ends): Doc {
   const before = doc.nodes?.[old.to]?.in?.[old.toPort]
-  if (ends.to === old.to && ends.toPort === old.toPort && typeof before === "object" && before !== null && "list" in before) {
-    const was = `${old.node}.${old.port}`
-    const list = before.list.map((item) => (typeof item === "object" && item !== null && "from" in item && item.from === was ? { from: ends.from } : item))
-    return { ...doc, nodes: { ...doc.nodes, [old.to]: { ...doc.nodes![old.to]!, in: { ...doc.nodes![old.to]!.in, [old.toPort]: { list } } } } }
-  }
+  if (ends.to === old.to && ends.toPort === old.toPort && isList(before)) return setPort(doc, old.to, old.toPort, ledFrom(before, `${old.node}.${old.port}`, ends.from))
   return joined(old.to === OUTPUTS && ends.to === OUTPUTS && old.toPort === ends.toPort ? doc : disconnect(doc, old), ends)
 }
 

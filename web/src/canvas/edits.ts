@@ -2,6 +2,7 @@
 import type { Edge, Node } from "@xyflow/react"
 import { nodeType } from "../app/catalogue"
 import { say } from "../app/i18n"
+import { REROUTE, bent, isBend, straightened } from "../document/bends"
 import type { Size } from "../document/layout"
 import { arranged } from "../document/layout"
 import { type Doc, INPUTS, type Link, type Mode, OUTPUTS, type Point, addNode, disconnect, place, removeInput, removeNodes, removeOutput } from "../document/model"
@@ -10,7 +11,8 @@ import { duplicated, insert, piece } from "../document/pieces"
 import { amend, currentDoc, edit } from "../document/store"
 import { type Line, aligned, distributed, moved } from "./arrange"
 import { addGroup, addNote, coloured, removeBoxes, toggled } from "./layout"
-import { bounds, fit, rects, select, selected, selectedLinks, selectedNodes, selectedPieces, useStage } from "./stage"
+import { BEND } from "./shape"
+import { bounds, fit, focusCard, middleOf, rects, select, selected, selectedLinks, selectedNodes, selectedPieces, useStage, whenDrawn } from "./stage"
 
 /** The document with every card where it is seen: from the first edit of places on, none is arranged by itself any more. */
 export function settled(doc: Doc): Doc {
@@ -38,8 +40,10 @@ export const put = (places: Record<string, Point>): void => arrange((doc) => pla
 
 export const addOp = (op: string, at: Point): string[] => add((doc) => addNode(doc, op, nodeType(op)?.version ?? 1, at))
 
+/** Without some cards and wires. A bend that goes joins its wires again. */
 export function removed(doc: Doc, ids: string[], links: Link[]): Doc {
-  let made = links.reduce(disconnect, doc)
+  const bends = new Set(ids.filter((id) => isBend(doc, id)))
+  let made = links.filter(({ node, to }) => !bends.has(node) && !bends.has(to)).reduce(disconnect, straightened(doc, bends))
   const boxes = ids.filter((id) => /^(note|group):/.test(id))
   if (boxes.length) made = removeBoxes(made, boxes)
   const nodes = ids.filter((id) => !id.includes(":"))
@@ -57,6 +61,24 @@ export function copied(): string {
 }
 
 export const paste = (part: Doc, at: Point): void => void add((doc) => insert(doc, part, at))
+
+/** A bend in these wires, its middle here; in the middle of them where no place is said. Of those that come from several outputs, one for each. */
+export function bend(wires: readonly Link[], at?: Point): void {
+  const from = [...new Set(wires.map(({ node, port }) => `${node}.${port}`))]
+  const version = nodeType(REROUTE)?.version ?? 1
+  const names = add((doc) =>
+    from.reduce<[Doc, string[]]>(
+      ([made, names], one) => {
+        const led = wires.filter(({ node, port }) => `${node}.${port}` === one)
+        const [x, y] = at ?? middleOf(led)
+        const [next, name] = bent(made, led, version, [Math.round(x - BEND.width / 2), Math.round(y - BEND.height / 2)])
+        return [next, [...names, name]]
+      },
+      [doc, []],
+    ),
+  )
+  whenDrawn(names[0]!, () => requestAnimationFrame(() => focusCard(names[0]!))) // once it is in the page
+}
 
 export const alignSelected = (line: Line): void => put(aligned(rects(selected()), line))
 export const distributeSelected = (axis: "x" | "y"): void => put(distributed(rects(selected()), axis))

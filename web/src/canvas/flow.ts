@@ -2,11 +2,12 @@
 import { type Edge, type Node, type NodeHandle, Position } from "@xyflow/react"
 import type { Catalogue, Check, NodeType, TypeShape } from "../api/types"
 import { say } from "../app/i18n"
+import { PORT, REROUTE, before as beforeBends } from "../document/bends"
 import { arranged, type Size } from "../document/layout"
 import { type Doc, INPUTS, type Link, links, type NodeDoc, OUTPUTS, type Point } from "../document/model"
 import { modeOf } from "../document/modes"
 import { colourOf, isHandle } from "./colours"
-import { HEAD, inputsShape, outputsShape, ROW, shapeOf, WIDTH } from "./shape"
+import { BEND, HEAD, inputsShape, outputsShape, ROW, shapeOf, WIDTH } from "./shape"
 
 const SOCKET = 12
 const BORDER = 1 // of a card: its rows lie within
@@ -31,7 +32,7 @@ function outlineOf(node: NodeDoc, nodes: Catalogue["nodes"], open: boolean, coll
   if (!known || known.spec !== spec) outlines.set(node, (known = { spec, modes: new Map() })) // a graph that is a node may have other ports now
   const before = known.modes.get(mode)
   if (before) return before
-  const made = spec ? opOutline(node, spec, open, collapsed) : unknownOutline(node)
+  const made = node.op === REROUTE ? bendOutline() : spec ? opOutline(node, spec, open, collapsed) : unknownOutline(node)
   known.modes.set(mode, made)
   return made
 }
@@ -52,6 +53,8 @@ function opOutline(node: NodeDoc, spec: NodeType, open: boolean, collapsed: bool
   ])
   return { width, height, handles }
 }
+
+const bendOutline = (): Outline => ({ ...BEND, handles: [handle(PORT, "target", BEND.height / 2 - BORDER, BEND.width), handle(PORT, "source", BEND.height / 2 - BORDER, BEND.width)] })
 
 /** A node whose pack is not here: it keeps its wires, one row for each of its ports. */
 function unknownOutline(node: NodeDoc): Outline {
@@ -125,7 +128,7 @@ export function flowNodes(doc: Doc, nodes: Catalogue["nodes"], check: Check | nu
     if (same) return old
     return {
       ...(old ?? {}), id, type: KINDS[id] ?? "op", position: { x, y }, width, height, measured: { width, height }, handles, data: { rest: rest ?? [x, y], mode },
-      deletable: !(id in KINDS), ariaLabel, dragHandle: ".card-head, .card.far",
+      deletable: !(id in KINDS), ariaLabel, dragHandle: ".card-head, .card.far, .card.bend",
     } as Node
   })
   for (const [name, { at, size }] of Object.entries(doc.layout?.groups ?? {})) made.unshift(box(`group:${name}`, "group", at, size, before))
@@ -148,7 +151,7 @@ const sameHandles = (a: NodeHandle[], b: NodeHandle[]): boolean =>
 
 export function flowEdges(doc: Doc, nodes: Catalogue["nodes"], check: Check | null, before: Map<string, Edge>): Edge[] {
   return links(doc).map((link) => {
-    const type = sourceType(doc, nodes, check, link)
+    const type = typeAt(doc, nodes, check, link)
     const colour = colourOf(type)
     const off = isOff(doc, check, link)
     const old = before.get(link.id)
@@ -163,5 +166,9 @@ export function flowEdges(doc: Doc, nodes: Catalogue["nodes"], check: Check | nu
 const isOff = (doc: Doc, check: Check | null, { node, to, toPort }: Link): boolean =>
   [modeOf(doc, check, node), to === OUTPUTS ? check?.off[`output.${toPort}`] && "off" : modeOf(doc, check, to)].some((mode) => mode === "mute" || mode === "off")
 
-const sourceType = (doc: Doc, nodes: Catalogue["nodes"], check: Check | null, { node, port }: Link) =>
-  node === "input" ? check?.inputs[port]?.type : nodes[doc.nodes?.[node]?.op ?? ""]?.outputs[port]?.type
+/** What comes out at a place, through bends. */
+export function typeAt(doc: Doc, nodes: Catalogue["nodes"], check: Check | null, place: { node: string; port: string }): TypeShape | null | undefined {
+  const from = beforeBends(doc, place.node, place.port)
+  if (!from) return undefined
+  return from.node === "input" ? check?.inputs[from.port]?.type : nodes[doc.nodes?.[from.node]?.op ?? ""]?.outputs[from.port]?.type
+}

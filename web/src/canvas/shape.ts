@@ -121,6 +121,8 @@ export function inputsShape(doc: Doc, types: Record<string, { type: TypeShape; m
   return { rows, folded, idle: more ? idle.length : 0, foot: top, width: WIDE, height: top + more + ROW + PADDING }
 }
 
+export const BEND: Size = { width: 44, height: 22 }
+
 export const RESULT = 208
 
 /** The card of the graph's outputs: each with room for what it gave. */

@@ -2,6 +2,7 @@
 import { type Edge, type Node, type ReactFlowInstance, type Viewport, getViewportForBounds } from "@xyflow/react"
 import { create } from "zustand"
 import type { Catalogue, Check } from "../api/types"
+import { isBend } from "../document/bends"
 import type { Size } from "../document/layout"
 import { type Doc, INPUTS, type Link, type Point } from "../document/model"
 import { flowEdges, flowNodes } from "./flow"
@@ -29,7 +30,7 @@ export function draw(doc: Doc, nodes: Catalogue["nodes"], check: Check | null): 
     awaited = null
     const edges = flowEdges(doc, nodes, check, new Map(before.edges.map((edge) => [edge.id, edge])))
     const stand = same(made, before.nodes)
-    return { nodes: stand ? before.nodes : made, edges: stand && same(edges, before.edges) ? before.edges : withRoutes(made, edges) }
+    return { nodes: stand ? before.nodes : made, edges: stand && same(edges, before.edges) ? before.edges : withRoutes(doc, made, edges) }
   })
 }
 
@@ -42,15 +43,27 @@ export function endOf(node: Node | undefined, port: string | null | undefined, t
   return node && handle ? [node.position.x + handle.x + (type === "source" ? (handle.width ?? 0) : 0), node.position.y + handle.y + (handle.height ?? 0) / 2] : null
 }
 
+/** Where these wires are, in the middle of their ends. */
+export function middleOf(wires: readonly Link[]): Point {
+  const { nodes, edges } = get()
+  const byId = new Map(nodes.map((node) => [node.id, node]))
+  const ids = new Set(wires.map(({ id }) => id))
+  const ends = edges.flatMap(({ id, source, sourceHandle, target, targetHandle }) =>
+    ids.has(id) ? [endOf(byId.get(source), sourceHandle, "source"), endOf(byId.get(target), targetHandle, "target")].filter((end) => end !== null) : [],
+  )
+  const mean = (axis: 0 | 1): number => ends.reduce((sum, end) => sum + end[axis], 0) / Math.max(1, ends.length)
+  return [mean(0), mean(1)]
+}
+
 /** The wires with their ways around cards; one whose way is as before stays the same object. */
-function withRoutes(nodes: Node[], edges: Edge[]): Edge[] {
+function withRoutes(doc: Doc, nodes: Node[], edges: Edge[]): Edge[] {
   const byId = new Map(nodes.map((node) => [node.id, node]))
   const wires = edges.flatMap(({ id, source, sourceHandle, target, targetHandle }) => {
     const from = endOf(byId.get(source), sourceHandle, "source")
     const to = endOf(byId.get(target), targetHandle, "target")
     return from && to ? [{ id, from, to }] : []
   })
-  const routes = routed(nodes.filter(({ type }) => type !== "groupBox").map(rectOf), wires)
+  const routes = routed(nodes.filter(({ id, type }) => type !== "groupBox" && !isBend(doc, id)).map(rectOf), wires)
   const ends = new Map(wires.map(({ id, from, to }) => [id, [from, to]]))
   return edges.map((edge) => {
     const way = routes.get(edge.id)

@@ -176,6 +176,12 @@ export function replaced(doc: Doc, by: (wire: Wire) => Value | undefined): Doc {
   return { ...doc, nodes, outputs: Object.fromEntries(outputs) }
 }
 
+/** The value with its wire from `from` coming from `to` instead; in a list only that one. */
+export function ledFrom(value: Value, from: string, to: string): Value {
+  if (isWire(value)) return value.from === from ? { from: to } : value
+  return isList(value) ? { list: value.list.map((item) => ledFrom(item, from, to)) } : value
+}
+
 /** What is said by name or by "node.port", under the ones that `to` gives; null drops what was said. */
 export function remarked<T>(record: Record<string, T>, to: (reference: string) => string | null): Record<string, T> {
   const kept = Object.entries(record).flatMap(([key, value]) => {

@@ -1,6 +1,6 @@
 // A repair as an edit of the document: one step of undo, as any other.
 import type { Json, Repair } from "../api/types"
-import { type Doc, type Point, type Value, connect, freeName, giveInput, isList, isWire, literal, place, removeOutput, setPort } from "../document/model"
+import { type Doc, type Point, connect, freeName, giveInput, ledFrom, literal, place, removeOutput, setPort } from "../document/model"
 
 /** The document after a repair that Python offered; the same if what it speaks of is not there any more. */
 export function mended(doc: Doc, repair: Repair): Doc {
@@ -20,13 +20,7 @@ function between(doc: Doc, { op = "", version, from = "", input = "", output, wi
   const ports = Object.fromEntries([[input, { from }], ...Object.entries(wires ?? {}).map(([other, source]) => [other, { from: source }] as const)])
   const made = { ...doc, nodes: { ...doc.nodes, [name]: { op, version, in: ports } } }
   const before = doc.nodes![node]!.in?.[port]
-  const wired = before === undefined ? made : setPort(made, node, port, led(before, from, `${name}.${output}`))
+  const wired = before === undefined ? made : setPort(made, node, port, ledFrom(before, from, `${name}.${output}`))
   const [a, b] = [doc.layout?.nodes?.[from.slice(0, from.indexOf("."))], doc.layout?.nodes?.[node]]
   return a && b ? place(wired, { [name]: [Math.round((a[0] + b[0]) / 2), Math.round((a[1] + b[1]) / 2) + 60] as Point }) : wired
-}
-
-/** The value with its wire from `from` coming from `to` instead; in a list only that one. */
-function led(value: Value, from: string, to: string): Value {
-  if (isWire(value)) return value.from === from ? { from: to } : value
-  return isList(value) ? { list: value.list.map((item) => led(item, from, to)) } : value
 }
