@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..sockets import Text
 
-Kind = Literal["planned", "running", "progress", "preview", "finished", "note", "done", "failed", "cancelled"]
+Kind = Literal["planned", "running", "progress", "preview", "finished", "broken", "note", "done", "failed", "cancelled"]
 INTERVAL = 0.05  # seconds between two events of one sort
 NOTEWORTHY = 0.001  # seconds: nodes that took less are not timed
 SPARED = 9  # previews take at most a tenth of a node's time: so many times as long as one took, none is made
@@ -19,7 +19,7 @@ SPARED = 9  # previews take at most a tenth of a node's time: so many times as l
 class Event:
     """planned: `total` more nodes must be computed. running: a node that takes a while began. progress: `step` of `steps`, `eta`
     seconds left. preview: `image`, or the `text` written so far. finished: `nodes` got their values since the last such event, those of `cached` from
-    the cache; `took` has the seconds of those that took a millisecond or more. note: `text` worth reading. done, failed, cancelled: the last event
+    the cache; `took` has the seconds of those that took a millisecond or more. broken: a node failed, `error`; what does not need it goes on. note: `text` worth reading. done, failed, cancelled: the last event
     of a run."""
 
     kind: Kind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,12 +41,9 @@ def forecast(runtime: Any, program: Program, given: Mapping[Input, Any], targets
     """Walk from the targets backwards as a run does. Makes handles and lets switches choose where their inputs are here."""
     run = _Foreseen(runtime, program, dict(given), dict(targets))
     found = Forecast()
-    try:
+    with suppress(Cancelled, NodeFailed):
         run.walk()
-    except NodeFailed as error:
-        found.failed = error
-    except Cancelled:
-        pass
+    found.failed = next(iter(run.broken.values()), None)
     for i in program.order:
         if run.state[i] == HAVE:
             (found.free if program.late[i] else found.cached).append(program.names[i])

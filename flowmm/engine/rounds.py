@@ -57,6 +57,11 @@ class Round(Run):
         self._loop()
         return {name: (self._value(wire), self.program.wire_record(wire, self.identities, self.digests)) for name, wire in self.inside.exits.items()}
 
+    def _fail(self, i: int, error: BaseException) -> None:
+        """A round is whole or nothing."""
+        super()._fail(i, error)
+        raise self.broken[i]
+
     def _give(self, i: int, outputs: Any, identity: Any) -> None:
         self.values[i], self.identities[i], self.state[i], self.uses[i] = outputs, identity, HAVE, KEPT
 

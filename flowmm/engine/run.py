@@ -3,32 +3,34 @@
 Nodes without a late ancestor are keyed before anything runs. A late node (impure, a maker of handles, a switch) runs
 when its own inputs are here; its followers are keyed by the content that arrived, so an unchanged value goes on
 hitting the cache (early cutoff). A switch becomes an alias of the branch it took; the other is never asked for.
+A node that fails takes along what needs it; the rest is computed, and kept.
 """
 
 from __future__ import annotations
 
-import os
 import queue
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import Branch, Cancelled, Context
+from ..catalog import Branch, Cancelled
 from ..collector import patient_gc
-from ..graph.wiring import Const, Input, Link, Many, Wire, flat
+from ..graph.wiring import Const, Input, Link, Wire, flat
 from ..store.codec import Encoded, known
 from ..store.keys import VALUE, digest
 from ..store.memory import MISSING
 from .events import Event, Reporter
+from .losses import hopeful
 from .outputs import content, decoded, explain
 from .program import Identity, Program
-from .workers.base import NodeFailed, Task, call, set_threads
+from .tasks import context, finisher, task
+from .workers.base import NodeFailed, call, set_threads
 
 if TYPE_CHECKING:
     from .rounds import Rounds
 
-NEW, ASKED, RUNNING, HAVE = range(4)
+NEW, ASKED, RUNNING, HAVE, BROKEN = range(5)
 KEEP_SECONDS = 0.010  # an intermediate that cost less is computed again rather than written to disk
 
 
@@ -65,7 +67,10 @@ class Run:
         self.by_key: dict[bytes, int] = {}
         self.keyable: deque[int] = deque()
         self.ready: deque[int] = deque()
-        self.outstanding = 0
+        self.outstanding: set[int] = set()  # nodes on a lane, here or for another run
+        self.broken: dict[int, NodeFailed] = {}
+        self.hopeful: set[int] | None = None  # after a failure: what something wanted can still come of; None: not known now
+        self.idle: list[int] = []  # nodes that were ready, but of no use then
         self.rounds: dict[int, Rounds] = {}  # frames at work
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
         self.wanted = {link.producer for link in targets.values()}
@@ -79,7 +84,7 @@ class Run:
             rounds.wake()
 
     def execute(self, decode: bool = True) -> dict[str, Any]:
-        """Run to the end in this thread; the targets' values by name. Raises NodeFailed or Cancelled.
+        """Run to the end in this thread; the targets' values by name. Raises NodeFailed, which has those that were made, or Cancelled.
 
         decode: False leaves what a worker process made as it came, so that this process need not import what made it.
         """
@@ -89,14 +94,23 @@ class Run:
                 self.identities, self.digests = self.program.identities(self.given)
                 self._need(self.wanted)
                 self._loop()
-        except BaseException:
+                if self.broken:
+                    raise next(iter(self.broken.values()))
+        except BaseException as error:
             self.cancel()  # what is still on a lane for this run alone stops at its next step
+            if isinstance(error, NodeFailed):
+                error.also = [other for other in self.broken.values() if other is not error]
+                error.kept = self._made(decode)
             raise
         finally:
             self.seconds = time.perf_counter() - started
             self.report.flush()
             self.runtime.settle(self.report)
-        values = {name: self._value(link) for name, link in self.targets.items()}
+        return self._made(decode)
+
+    def _made(self, decode: bool) -> dict[str, Any]:
+        """The targets that have a value."""
+        values = {name: self._value(link) for name, link in self.targets.items() if self.state[link.producer] == HAVE}
         return {name: value if type(value) is Encoded and not decode else decoded(value) for name, value in values.items()}
 
     # ── keys ────────────────────────────────────────────────────────────────────────────────────
@@ -188,6 +202,8 @@ class Run:
     def _wait(self, missed: list[int]) -> None:
         state, uses, consumers = self.state, self.uses, self.consumers
         producers, special = self.program.producers, bool(self.branch or self.twin)
+        if self.broken:
+            self._reconsider()
         for i in missed:
             left = 0
             for producer in self._sources(i) if special else producers[i]:
@@ -237,10 +253,14 @@ class Run:
             if self.keyable:
                 self._settle()
             elif ready:
-                self._start(ready.popleft())
+                i = ready.popleft()
+                if self.broken and i not in self._hopeful():
+                    self.idle.append(i)
+                    continue
+                self._start(i)
                 if self.outstanding and not inbox.empty():
                     self._receive(inbox.get())
-            elif self.outstanding:
+            elif self.outstanding and not (self.broken and self.outstanding.isdisjoint(self._hopeful())):
                 self._receive(inbox.get())
             else:
                 return
@@ -264,7 +284,7 @@ class Run:
         key = self.identities[i]
         flight = runtime.join(key, self, i)
         if flight is None:  # another run computes it right now; its result comes to the inbox
-            self.outstanding += 1
+            self.outstanding.add(i)
             return
         entry = runtime.memory.get(key)
         if entry is not MISSING:  # another run finished it after this one had asked
@@ -283,28 +303,28 @@ class Run:
         try:
             if program.operations[i].torch:
                 set_threads(runtime.threads)
-            outputs = call(spec, self._kwargs(i), self._context(i) if spec.context else None)
+            outputs = call(spec, self._kwargs(i), context(self, i) if spec.context else None)
         except BaseException as error:
             runtime.land(key, None, error if isinstance(error, Exception) else Cancelled(), 0.0, self)
-            self._fail(i, error)
+            return self._fail(i, error)
         seconds = time.perf_counter() - started
         runtime.memory.put(key, outputs)
         runtime.land(key, outputs, None, seconds, self)
         self._computed(i, outputs, seconds)
 
     def _submit(self, i: int, key: bytes | None, flight: list) -> None:
-        self.outstanding += 1
+        self.outstanding.add(i)
         if self.listening and self.program.specs[i].lane != "inline":
             self.report.running(self.program.names[i])
-        self.worker.submit(self._task(i, key, flight))
+        self.worker.submit(task(self, i, key, flight))
 
     def _go_round(self, i: int, key: bytes | None, flight: list) -> None:
         from .rounds import Rounds
 
-        self.outstanding += 1
+        self.outstanding.add(i)
         if self.listening:
             self.report.running(self.program.names[i])
-        self.rounds[i] = Rounds(self, i, lambda: all(run.cancelled for run, _ in flight), self._finisher(i, key))
+        self.rounds[i] = Rounds(self, i, lambda: all(run.cancelled for run, _ in flight), finisher(self, i, key))
         self.rounds[i].start()
 
     def _start_late(self, i: int) -> None:
@@ -325,9 +345,9 @@ class Run:
                 if not isinstance(chosen, Branch):
                     raise TypeError("a node with lazy inputs must return one of them")
             else:
-                outputs = call(spec, kwargs, self._context(i) if spec.context else None)
+                outputs = call(spec, kwargs, context(self, i) if spec.context else None)
         except BaseException as error:
-            self._fail(i, error)
+            return self._fail(i, error)
         if spec.lazy:
             self._take(i, chosen.port)
         else:
@@ -366,53 +386,6 @@ class Run:
             self._ask([i])
         return True
 
-    def _task(self, i: int, key: bytes | None, flight: list) -> Task:
-        program = self.program
-        name = program.names[i]
-        names = {}
-        if self.worker.remote:
-            wires = program.checked.wiring.wires[i]
-            names = {port: self._name(wire) for port, wire in wires.items()}
-        task = Task(
-            spec=program.specs[i], kwargs=self._kwargs(i), key=key, names=names, node=name,
-            report=lambda step, steps, preview: self.report.progress(name, step, steps, preview),
-            cancelled=lambda: all(run.cancelled for run, _ in flight),
-            priority=lambda: max((run.priority for run, _ in flight), default=0), done=self._finisher(i, key, lambda: task.digests), watched=self.listening,
-        )  # fmt: skip
-        return task
-
-    def _finisher(self, i: int, key: bytes | None, digests: Callable[[], list[bytes] | None] = lambda: None) -> Callable[..., None]:
-        """What a lane calls with what it made: (outputs, error, seconds)."""
-        runtime = self.runtime
-
-        def done(outputs: tuple | None, error: BaseException | None, seconds: float) -> None:
-            if outputs is not None:
-                try:
-                    outputs = runtime.to_host(outputs)
-                except Exception as problem:  # a device error may show only now
-                    outputs, error = None, problem
-            if key is None:
-                self.inbox.put((i, outputs, error, seconds, digests()))
-                return
-            if outputs is not None:
-                runtime.memory.put(key, outputs)
-            runtime.land(key, outputs, error, seconds, None)
-
-        return done
-
-    def _name(self, wire: Wire) -> Any:
-        """What a wire's content is known by; a list of names for a list, None for a literal."""
-        if type(wire) is Link:
-            return self.program.piece(wire, self.identities)
-        if type(wire) is Input:
-            found = self.digests.get(wire)
-            return VALUE + found if found is not None else None
-        return [self._name(item) for item in wire.items] if type(wire) is Many else None
-
-    def _context(self, i: int) -> Context:
-        name = self.program.names[i]
-        return Context(name, self.worker.device, lambda *args: self.report.progress(name, *args), lambda: self.cancelled, os.environ.get, self.runtime.dtype)
-
     def _kwargs(self, i: int) -> dict[str, Any]:
         program, values = self.program, self.values
         kwargs = dict(program.static[i])
@@ -439,7 +412,7 @@ class Run:
         if message is None:
             return
         i, outputs, error, seconds, digests = message
-        self.outstanding -= 1
+        self.outstanding.discard(i)
         self.rounds.pop(i, None)
         if isinstance(error, Cancelled) and not self.cancelled:
             self.state[i] = ASKED  # the run that computed it was cancelled; this one was not
@@ -487,14 +460,33 @@ class Run:
                 self.values[i], self.state[i] = None, NEW
 
     def _fail(self, i: int, error: BaseException) -> None:
+        """A node failed: what does not need it goes on, unless its worker is lost."""
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
         if isinstance(error, Cancelled):
             raise Cancelled from error
         name, op = self.program.names[i], self.program.specs[i].op
         if isinstance(error, NodeFailed):  # another run's, of the same key, or a node's inside a frame
-            raise NodeFailed(name + error.within, error.op if error.within else op, error.message) from error
-        raise NodeFailed(name, op, explain(error)) from error
+            failed = NodeFailed(name + error.within, error.op if error.within else op, error.message)
+        else:
+            failed = NodeFailed(name, op, explain(error))
+        failed.__cause__ = error
+        self.state[i], self.broken[i] = BROKEN, failed
+        self._reconsider()
+        self.report.send("broken", node=failed.node, text=failed.message, error=failed)
+        if failed.worker_lost:
+            raise failed
+
+    def _reconsider(self) -> None:
+        """What was of no use may be so now, and the other way round."""
+        self.hopeful = None
+        self.ready.extend(self.idle)
+        self.idle.clear()
+
+    def _hopeful(self) -> set[int]:
+        if self.hopeful is None:
+            self.hopeful = hopeful(self)
+        return self.hopeful
 
 
 _ABSENT = object()

@@ -67,6 +67,8 @@ class Planning(Run):
             self._loop()
         except Cancelled:
             pass
+        if self.broken:
+            raise next(iter(self.broken.values()))
         return self.blocked
 
     def _start(self, i: int) -> None:

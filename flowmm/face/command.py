@@ -139,6 +139,7 @@ def _given(value: Any) -> Any:
 
 def _run(graph: Graph, inputs: dict[str, Any], each: dict[str, list[Any]], options: dict[str, Any]) -> None:
     from ..engine.runtime import Runtime, choose_device
+    from ..engine.workers.base import NodeFailed
     from .progress import watching
     from .sweep import sweep
     from .tables import show
@@ -148,6 +149,7 @@ def _run(graph: Graph, inputs: dict[str, Any], each: dict[str, list[Any]], optio
     runtime = Runtime(
         choose_device(options["device"]), dtype=options["dtype"], separate=options["separate"], threads=options["threads"], **arguments,
     )  # fmt: skip
+    failed: NodeFailed | None = None
     try:
         only = [*options["only"], *(until(graph, options["until"]) if options["until"] else ())]
         how = {"only": only or None, "runtime": runtime}
@@ -156,7 +158,10 @@ def _run(graph: Graph, inputs: dict[str, Any], each: dict[str, list[Any]], optio
                 fixed = {name: value for name, value in inputs.items() if name not in each}
                 result: Any = sweep(graph, each, fixed, combine="zip" if options["zip"] else "product", listener=listener, **how)
             else:
-                result = graph.run(inputs, listener=listener, **how)
+                try:
+                    result = graph.run(inputs, listener=listener, **how)
+                except NodeFailed as error:
+                    failed, result = error, error.result
         files = result.save(options["out"], embed=not options["no_embed"])
     except KeyboardInterrupt:
         print("cancelled", file=sys.stderr)
@@ -170,6 +175,10 @@ def _run(graph: Graph, inputs: dict[str, Any], each: dict[str, list[Any]], optio
         show(name, value)
     for path in files:
         print(path)
+    if failed is not None:
+        for other in failed.also:
+            print(f"error: {other}", file=sys.stderr)
+        raise failed
     cached = "from the cache" if not result.executed else f"{result.executed} node{'s' * (result.executed > 1)} ran"
     print(f"{result.seconds:.2f} s, {cached}", file=sys.stderr)
 

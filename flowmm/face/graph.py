@@ -163,7 +163,8 @@ class Graph:
     # ── running ─────────────────────────────────────────────────────────────────────────────────
 
     def __call__(self, /, **inputs: Any) -> Result | Wired | Wires:
-        """Run with inputs by name. Raises GraphError before anything runs, NodeFailed if a node fails.
+        """Run with inputs by name. Raises GraphError before anything runs, NodeFailed if a node fails; its `result` has the outputs that
+        did not need that node.
 
         Inside `with Graph() as g:` it becomes a node of g instead.
         """
@@ -183,7 +184,7 @@ class Graph:
     ) -> Result:  # fmt: skip
         """As calling it, with a choice of outputs, device or runtime, and a listener for events."""
         run, finish = self.prepare(inputs or {}, only=only, device=device, runtime=runtime, listener=listener, priority=priority)
-        return finish(run.execute())
+        return outcome(run, finish)
 
     def sweep(
         self, /, *, combine: Combine = "product", only: list[str] | None = None, device: str | None = None, runtime: Runtime | None = None,
@@ -224,9 +225,9 @@ class Graph:
     async def run_async(self, /, **inputs: Any) -> Result:
         """Run without blocking the event loop; cancelling the task cancels the run at its next step."""
         run, finish = self.prepare(inputs)
-        work = asyncio.get_running_loop().run_in_executor(None, run.execute)
+        work = asyncio.get_running_loop().run_in_executor(None, outcome, run, finish)
         try:
-            return finish(await asyncio.shield(work))
+            return await asyncio.shield(work)
         except asyncio.CancelledError:
             run.cancel()
             work.add_done_callback(lambda done: done.exception())  # its Cancelled was asked for
@@ -274,7 +275,7 @@ class Graph:
 
         def work() -> None:
             try:
-                result = finish(run.execute())
+                result = outcome(run, finish)
             except Cancelled:
                 listener(Event("cancelled"))
             except Exception as error:
@@ -424,6 +425,17 @@ class Graph:
         from .draw import page
 
         return page(self)
+
+
+def outcome(run: Run, finish: Callable[[dict[str, Any]], Result]) -> Result:
+    """Execute a run. Raises NodeFailed, whose `result` is what was made all the same, or Cancelled."""
+    from ..engine.workers.base import NodeFailed
+
+    try:
+        return finish(run.execute())
+    except NodeFailed as error:
+        error.result = finish(error.kept)
+        raise
 
 
 def _wires(name: str, spec: NodeSpec) -> Wired | Wires:

@@ -46,6 +46,8 @@ class _Lines:
                 self._tenth[event.node] = tenth
                 left = f", {event.eta:.0f} s left" if event.eta and event.step < event.steps else ""
                 self._say(f"{event.node} {event.step}/{event.steps}{left}")
+        elif event.kind == "broken":
+            self._say(f"{event.node} failed")
         elif event.kind == "note":
             self._say(f"note: {event.text}")
 
@@ -67,6 +69,9 @@ class _Counter:
                 self.finished(node)
         elif event.kind == "progress":
             self.progress(event)
+        elif event.kind == "broken":
+            self.finished(event.node)
+            self.note(f"{event.node} failed")
         elif event.kind == "note":
             self.note(f"note: {event.text}")
         self.show()

@@ -125,7 +125,7 @@ class RemoteGraph:
         return list(self.document.outputs)
 
     def __call__(self, /, **inputs: Any) -> Result:
-        """Run with inputs by name. Raises GraphError before anything runs, NodeFailed if a node fails, ServerError."""
+        """Run with inputs by name. Raises GraphError before anything runs, NodeFailed (see flowmm.Graph) if a node fails, ServerError."""
         return self.run(inputs)
 
     def run(self, inputs: Mapping[str, Any] | None = None, *, only: list[str] | None = None, listener: Callable[[Event], None] | None = None) -> Result:
@@ -235,7 +235,9 @@ class RemoteGraph:
         if "op" in error:
             from ..engine.workers.base import NodeFailed
 
-            raise NodeFailed(error["node"], error["op"], message.removeprefix(f"{error['node']} ({error['op']}): "))
+            failed, *also = (NodeFailed(one["node"], one["op"], one["message"].removeprefix(f"{one['node']} ({one['op']}): ")) for one in (error, *error.get("also", ())))
+            failed.also, failed.result = also, RemoteResult(self, {**self._files, **inputs}, dict(inputs), run)
+            raise failed
         if "problems" in error:
             raise GraphError([Problem(**problem) for problem in error["problems"]])
         raise ServerError(f"{message.rstrip('.')}. {error.get('fix', '')}".strip(), str(error.get("code", "")))
@@ -321,6 +323,8 @@ def _event(frame: dict[str, Any], texts: dict[str, str]) -> Event | None:
     if kind == "text":
         texts[node] = texts.get(node, "")[: frame["at"]] + frame["text"]
         return Event("preview", node=node, text=texts[node])
+    if kind == "broken":
+        return Event("broken", node=node, text=frame["text"])
     return Event("note", text=frame["text"]) if kind == "note" else None
 
 

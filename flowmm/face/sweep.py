@@ -187,7 +187,7 @@ def _within(listener: Callable[[Event], None] | None) -> Callable[[Event], None]
     """What a cell's events are to one who watches the whole: its progress and what it notes, not what it counts."""
     if listener is None:
         return None
-    return lambda event: listener(event) if event.kind in ("running", "progress", "preview", "note") else None
+    return lambda event: listener(event) if event.kind in ("running", "progress", "preview", "broken", "note") else None
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..catalog import Cancelled
 from ..engine.runtime import Runtime
-from ..engine.workers.base import NodeFailed, WorkerLost
+from ..engine.workers.base import NodeFailed
 from ..graph.document import words
 from ..graph.problems import GraphError, sentence
 from ..sockets import Handle
@@ -31,6 +31,7 @@ from .settings import Settings
 log = logging.getLogger("flowmm.server")
 AGAIN = 2.0  # seconds before an end that could not be written is tried again
 WATCH = 0.5  # seconds between two looks at what runs
+MOST_FAILURES = 20  # nodes that failed in one run, of which it tells
 GONE = 0.02  # seconds between two looks at what a run left behind
 
 
@@ -301,7 +302,10 @@ class Desk:
             inputs = self.library.inputs(graph, run.inputs)
             engine, _ = graph.prepare(inputs, only=run.targets, runtime=self.runtime(live.device), listener=live.listen)
             live.begin(engine)
-            outputs = self._keep(engine.execute(decode=False))
+            values, failed = _executed(engine)
+            outputs = self._keep(values)
+            if failed is not None:
+                raise failed
             state = "done"
         except Cancelled:
             state, error = _stopped(live, self.settings.limits.hang)
@@ -311,8 +315,7 @@ class Desk:
         except Refused as refusal:
             error = {"code": refusal.code, "message": refusal.message, "fix": refusal.fix}
         except NodeFailed as failure:
-            code = "worker-lost" if isinstance(failure.__cause__, WorkerLost) else "node-failed"
-            error = {"code": code, "message": str(failure), "node": failure.node, "op": failure.op}
+            error = _failure(failure) | ({"also": [_failure(other) for other in failure.also[:MOST_FAILURES]]} if failure.also else {})
         except OSError as problem:
             log.exception("a run's outputs could not be kept", extra={"run": run.id})
             error = {"code": "not-kept", "message": f"its outputs could not be kept: {sentence(problem)}"}
@@ -392,6 +395,18 @@ class Desk:
             for live in list(self._live.values()):
                 if time.monotonic() - live.sign > hang:
                     live.ask(HANGS)
+
+
+def _executed(engine: Any) -> tuple[dict[str, Any], NodeFailed | None]:
+    """What a run gave, and the node that it failed of: what did not need that node is kept."""
+    try:
+        return engine.execute(decode=False), None
+    except NodeFailed as failed:
+        return failed.kept, failed
+
+
+def _failure(failed: NodeFailed) -> dict[str, Any]:
+    return {"code": "worker-lost" if failed.worker_lost else "node-failed", "message": str(failed), "node": failed.node, "op": failed.op}
 
 
 def _stopped(live: Live, hang: float) -> tuple[str, dict[str, Any] | None]:

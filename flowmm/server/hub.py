@@ -8,6 +8,7 @@ A frame is a map with `seq`, `type` and what the type says:
     progress  id, node, step, steps, eta (seconds)
     preview   id, node, image (the bytes of a JPEG)
     text      id, node, at, text: what was written so far continues with `text` from character `at` on
+    broken    id, node, text: it failed; what does not need it goes on
     note      id, text
 A socket's first frame is `hello` (no seq of its own): epoch, the last seq, whether what was missed follows.
 """

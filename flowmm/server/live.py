@@ -25,6 +25,7 @@ class Live:
         self.total = self.done = self.cached = 0
         self.progress: dict[str, dict[str, Any]] = {}
         self.texts: dict[str, str] = {}
+        self.broken: dict[str, str] = {}  # why nodes failed
         self.spans: list[list[Any]] = []
         self.notes: list[str] = []
         self._hub = hub
@@ -53,7 +54,8 @@ class Live:
         """For those who come in the middle."""
         return {
             "total": self.total, "done": self.done, "cached": self.cached, "seconds": time.monotonic() - self.started,
-            "progress": {node: dict(one) for node, one in self.progress.copy().items()}, "texts": self.texts.copy(), "stopping": self.why,
+            "progress": {node: dict(one) for node, one in self.progress.copy().items()}, "texts": self.texts.copy(), "broken": self.broken.copy(),
+            "stopping": self.why,
         }  # fmt: skip
 
     def listen(self, event: Event) -> None:
@@ -75,6 +77,10 @@ class Live:
             self._text(event.node, event.text)
         elif kind == "preview" and self._hub.listening:
             publish("preview", self.id, node=event.node, image=jpeg(event.image))
+        elif kind == "broken":
+            self.progress.pop(event.node, None)
+            self.broken[event.node] = event.text
+            publish("broken", self.id, node=event.node, text=event.text)
         elif kind == "note":
             self.notes.append(event.text)
             publish("note", self.id, text=event.text)

@@ -160,6 +160,21 @@ def test_a_node_that_fails_is_red_says_why_and_the_panel_leads_to_it(page, serve
     expect(page.get_by_text("No problems.")).to_be_visible()
 
 
+def test_what_does_not_need_a_node_that_failed_is_shown_and_each_failure_is_told(page, server):
+    graph = failing()
+    graph["nodes"]["other"] = {"op": "text.repeat", "version": 1, "in": {"text": {"from": "input.text"}, "like": {"from": "input.text"}}}
+    graph["nodes"]["late"] = {"op": "text.pick", "version": 1, "in": {"text": {"from": "other.text"}, "index": 7}}
+    graph["outputs"] |= {"fine": {"from": "other.text"}, "too": {"from": "late.text"}}
+    save(server, "half-failing", graph)
+    open_graph(page, server, "half-failing")
+    run = run_by(server, lambda: run_button(page).click())
+    assert run["state"] == "failed" and list(run["outputs"]) == ["fine"]
+    for node, why in (("line", "there is no line 9"), ("late", "there is no line 7")):
+        expect(card(page, node).locator(".state.failed")).to_have_attribute("title", re.compile(why))
+        expect(page.locator(".problem", has_text=why)).to_be_visible()
+    expect(card(page, ":outputs").get_by_text("one", exact=True)).to_be_visible()
+
+
 def broken(server: ServerProcess, name: str) -> None:
     graph = server.http.get("/api/graphs/text-to-image").json()
     graph["nodes"]["smaller"] = {"op": "image.resize", "version": 1, "in": {"image": {"from": "paint.latent"}, "width": 16, "height": 16}}

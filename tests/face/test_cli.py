@@ -54,6 +54,20 @@ def test_an_input_named_like_an_option_is_set_with_set(flowmm, graph, tmp_path):
     assert done.returncode == 0 and (tmp_path / "here" / "text.txt").read_text() == "a cat+a cat\n"
 
 
+def test_a_node_that_fails_leaves_what_did_not_need_it(flowmm, tmp_path):
+    nodes = {
+        "line": {"op": "text.pick", "version": 1, "in": {"text": "one", "index": 9}},
+        "other": {"op": "text.template", "version": 1, "in": {"template": "a {}", "text": "star"}},
+        "late": {"op": "text.pick", "version": 1, "in": {"text": {"from": "other.text"}, "index": 5}},
+    }
+    outputs = {"bad": {"from": "line.text"}, "good": {"from": "other.text"}, "worse": {"from": "late.text"}}
+    (tmp_path / "half.json").write_text(json.dumps({"flowmm": 1, "nodes": nodes, "outputs": outputs}))
+    done = flowmm("run", "half.json", "-o", "here", "-q")
+    assert done.returncode == 1 and [path.name for path in (tmp_path / "here").iterdir()] == ["good.txt"]
+    assert "good.txt" in done.stdout and "a star" in done.stdout
+    assert sorted(line.split()[1] for line in done.stderr.splitlines() if line.startswith("error:")) == ["late", "line"]
+
+
 def test_a_second_run_in_a_new_process_answers_from_disk_without_torch(flowmm, graph, tmp_path):
     flowmm("run", graph, "-q")
     probe = "import sys, flowmm.cli; sys.argv = ['flowmm', 'run', sys.argv[1], '-q']\ntry: flowmm.cli.main()\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"

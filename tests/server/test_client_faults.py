@@ -68,6 +68,19 @@ def test_a_node_that_fails_is_named_as_here(remote):
     assert last.kind == "failed" and last.node == "picky" and isinstance(last.error, NodeFailed)
 
 
+def test_what_did_not_need_it_is_here_as_there(remote):
+    graph = Graph()
+    with graph:
+        a = graph.input("a")
+        graph.output(out=n.picky(a, _name="picky"), more=n.picky(n.add(a), _name="too"), sum=n.add(a))
+    here, there = both(remote, graph, NodeFailed, a=3)
+    assert dict(there.result) == dict(here.result) == {"sum": here.result.sum}
+    assert sorted(one.node for one in (there, *there.also)) == sorted(one.node for one in (here, *here.also)) == ["picky", "too"]
+    events = list(remote.open(graph).stream(a=4))
+    assert {event.node for event in events if event.kind == "broken"} == {"picky", "too"}
+    assert dict(events[-1].error.result) == {"sum": here.result.sum + 1}
+
+
 def test_leaving_the_stream_cancels_the_run_there(remote, server, tmp_path):
     stream = remote.open(waiting()).stream(began=str(tmp_path / "began"), end=str(tmp_path / "end"), number=1)
     next(stream)

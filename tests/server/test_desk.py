@@ -17,7 +17,7 @@ import server_nodes
 from server_process import one, op, until
 
 from flowmm import GraphError, Runtime
-from flowmm.server.desk import Asked, Desk
+from flowmm.server.desk import MOST_FAILURES, Asked, Desk
 from flowmm.server.journal import Run
 from flowmm.server.parts import Parts, open_parts
 from flowmm.server.refusals import Refused
@@ -203,6 +203,18 @@ def test_a_node_that_fails_is_named_with_its_reason(parts):
     assert run.state == "failed" and not parts.journal.outputs(run.id)
     assert run.error == {"code": "node-failed", "message": "one (local:server_nodes.odd): 5 is not a number this node likes", "node": "one",
                          "op": "local:server_nodes.odd"}  # fmt: skip
+
+
+def test_a_run_whose_nodes_fail_keeps_what_did_not_need_them(parts):
+    nodes = {"good": {"op": op("fault_nodes.add"), "in": {"a": 20, "b": 1}}, **{f"bad{n}": {"op": op("odd"), "in": {"seed": n}} for n in range(1, 25)}}
+    outputs = {"out": {"from": "good.value"}, **{f"odd{n}": {"from": f"bad{n}.value"} for n in range(1, 25)}}
+    run = ended(parts, submit(parts, {"flowmm": 1, "nodes": nodes, "outputs": outputs}))
+    assert run.state == "failed" and values(parts, run) == {"out": 21}
+    told = [run.error, *run.error["also"]]
+    assert len(told) == 1 + MOST_FAILURES and len({one["node"] for one in told}) == len(told)
+    assert all(one["code"] == "node-failed" and one["op"] == "local:server_nodes.odd" and "is not a number" in one["message"] for one in told)
+    parts.desk.delete(run.id)
+    assert not parts.journal.outputs(run.id)
 
 
 def test_a_node_that_takes_its_process_down_costs_its_own_run(parts):

@@ -16,14 +16,26 @@ TORCH = frozenset(("torch", "torchvision", "torchaudio", "transformers", "diffus
 class NodeFailed(RuntimeError):
     """A node raised, or its worker died. The message names the node and says what happened, in one sentence.
 
-    within: of a node inside a frame, its round and place in it, as "[3]/paint".
+    within: of a node inside a frame, its round and place in it, as "[3]/paint". also: other nodes of the same run that failed. kept: the
+    outputs that needed none of them, by name; result: the same as a Result, where a graph was run.
     """
 
     within = ""
 
     def __init__(self, node: str, op: str, message: str):
         self.node, self.op, self.message = node, op, message
+        self.also: list[NodeFailed] = []
+        self.kept: dict[str, Any] = {}
+        self.result: Any = None
         super().__init__(f"{node} ({op}): {message}")
+
+    @property
+    def worker_lost(self) -> bool:
+        """Whether the worker died of it, or with it."""
+        cause: BaseException | None = self
+        while cause is not None and not isinstance(cause, WorkerLost):
+            cause = cause.__cause__
+        return cause is not None
 
 
 class WorkerLost(RuntimeError):

@@ -409,12 +409,19 @@ class Looked(TypedDict):
 # ── runs and values ─────────────────────────────────────────────────────────────────────────────
 
 
-class RunError(TypedDict):
+class NodeError(TypedDict):
     code: str
     message: str
     node: NotRequired[str]
+    op: NotRequired[str]
+
+
+class RunError(NodeError):
+    """also: other nodes that failed; the outputs of the run are those that needed none of them."""
+
     fix: NotRequired[str]
     problems: NotRequired[list[ProblemShape]]
+    also: NotRequired[list[NodeError]]
 
 
 class RunOutput(TypedDict):
@@ -432,7 +439,7 @@ class Progress(TypedDict):
 
 
 class LiveRun(TypedDict):
-    """What is known of a run that is being executed. progress, texts: by node."""
+    """What is known of a run that is being executed. progress, texts, broken (why it failed): by node."""
 
     total: int
     done: int
@@ -440,6 +447,7 @@ class LiveRun(TypedDict):
     seconds: float
     progress: dict[str, Progress]
     texts: dict[str, str]
+    broken: dict[str, str]
     stopping: str
 
 
@@ -559,7 +567,7 @@ class Trace(TypedDict):
 class Frame(TypedDict):
     """A message of /api/events; which fields it has is told by its type (see flowmm.server.hub)."""
 
-    type: Literal["hello", "lost", "run", "planned", "nodes", "running", "progress", "preview", "text", "note"]
+    type: Literal["hello", "lost", "run", "planned", "nodes", "running", "progress", "preview", "text", "broken", "note"]
     seq: NotRequired[int]
     epoch: NotRequired[str]
     caught_up: NotRequired[bool]

@@ -258,7 +258,7 @@ export interface components {
             outputs: string[];
             problem: string;
         };
-        /** @description What is known of a run that is being executed. progress, texts: by node. */
+        /** @description What is known of a run that is being executed. progress, texts, broken (why it failed): by node. */
         LiveRun: {
             total: number;
             done: number;
@@ -268,6 +268,9 @@ export interface components {
                 [key: string]: components["schemas"]["Progress"];
             };
             texts: {
+                [key: string]: string;
+            };
+            broken: {
                 [key: string]: string;
             };
             stopping: string;
@@ -363,6 +366,12 @@ export interface components {
             loop?: components["schemas"]["LoopDoc"] | null;
         } & {
             [key: string]: unknown;
+        };
+        NodeError: {
+            code: string;
+            message: string;
+            node?: string;
+            op?: string;
         };
         NodeType: {
             op: string;
@@ -509,12 +518,15 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** @description also: other nodes that failed; the outputs of the run are those that needed none of them. */
         RunError: {
             code: string;
             message: string;
             node?: string;
+            op?: string;
             fix?: string;
             problems?: components["schemas"]["ProblemShape"][];
+            also?: components["schemas"]["NodeError"][];
         };
         /** @description key: of its value. type: its socket's name. summary: a few plain facts, whatever its type has. */
         RunOutput: {
@@ -978,7 +990,7 @@ export interface components {
         /** @description A message of /api/events; which fields it has is told by its type (see flowmm.server.hub). */
         Frame: {
             /** @enum {string} */
-            type: "hello" | "lost" | "run" | "planned" | "nodes" | "running" | "progress" | "preview" | "text" | "note";
+            type: "hello" | "lost" | "run" | "planned" | "nodes" | "running" | "progress" | "preview" | "text" | "broken" | "note";
             seq?: number;
             epoch?: string;
             caught_up?: boolean;

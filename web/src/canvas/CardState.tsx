@@ -5,7 +5,7 @@ import { useT } from "../app/i18n"
 import { placed } from "../document/graphs"
 import type { Seen } from "../document/modes"
 import { useDocument } from "../document/store"
-import { holders, isActive } from "../run/frames"
+import { isActive } from "../run/frames"
 import { useRuns } from "../run/store"
 import { useTyping } from "../typing/store"
 
@@ -36,7 +36,7 @@ function Running({ id }: { id: string }) {
 function Resting({ id }: { id: string }) {
   const t = useT()
   const state = useRuns(({ nodes }) => nodes[id])
-  const why = useRuns(({ current }) => (current?.error?.node && holders(current.error.node).includes(id) ? current.error.message : undefined))
+  const why = useRuns(({ why }) => why[id])
   const took = useRuns(({ took }) => took[id])
   const active = useRuns(({ current }) => isActive(current))
   const planned = useTyping(({ plan }) => plan?.nodes[id])

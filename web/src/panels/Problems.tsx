@@ -5,6 +5,7 @@ import type { Problem, RunError } from "../api/types"
 import { useT, words } from "../app/i18n"
 import { Marked } from "../app/Marked"
 import { edit } from "../document/store"
+import { failures } from "../run/frames"
 import { useRuns } from "../run/store"
 import { mended } from "../typing/repairs"
 import { useTyping } from "../typing/store"
@@ -36,8 +37,7 @@ export default function Problems() {
 export function ofRun(error: RunError | null): Problem[] {
   if (!error) return []
   if (error.problems?.length) return error.problems
-  const { code, message, node = "", fix = "" } = error
-  return [{ code, message, node, fix, port: "", got: "", expected: "", level: "error" }]
+  return failures(error).map(({ code, message, node = "" }, i) => ({ code, message, node, fix: (!i && error.fix) || "", port: "", got: "", expected: "", level: "error" }))
 }
 
 function List({ problems }: { problems: Problem[] }) {

@@ -23,6 +23,17 @@ describe("the frames of a run", () => {
     expect([now.progress.all, now.progress["all/paint"]]).toMatchObject([{ step: 2, steps: 20 }, { step: 2, steps: 20 }])
     expect(heard(now, frame("run", { state: "failed", error: { node: "all[3]/paint", op: "x", message: "" } as never })).nodes).toMatchObject({ all: "failed", "all/paint": "failed" })
   })
+  it("tell of each node that failed, and go on with what does not need it", () => {
+    const going = after(frame("progress", { node: "x", step: 1, steps: 3 }), frame("broken", { node: "x", text: "no such picture" }), frame("nodes", { names: ["y"] }))
+    expect(going.nodes).toEqual({ x: "failed", y: "done" })
+    expect(going.progress).toEqual({})
+    expect(going.why).toEqual({ x: "no such picture" })
+    const error = { code: "node-failed", message: "x (op): no such picture", node: "x", also: [{ code: "node-failed", message: "z/a (op): empty", node: "z/a" }] }
+    const over = heard(going, frame("run", { state: "failed", error, outputs: { b: image } }))
+    expect(over.nodes).toEqual({ x: "failed", y: "done", z: "failed" })
+    expect(over.why.z).toBe("z/a (op): empty")
+    expect(over.results.b?.output).toBe(image)
+  })
   it("add up plans, as what is late is planned when it is known", () => {
     expect(after(frame("planned", { total: 3 }), frame("planned", { total: 2 })).current?.total).toBe(5)
   })
@@ -67,7 +78,7 @@ describe("the frames of a run", () => {
 })
 
 describe("a page that missed frames", () => {
-  const live = { total: 6, done: 2, cached: 0, seconds: 3, progress: { x: { step: 1, steps: 9, eta: null } }, texts: { w: "so far" }, stopping: "" }
+  const live = { total: 6, done: 2, cached: 0, seconds: 3, progress: { x: { step: 1, steps: 9, eta: null } }, texts: { w: "so far" }, broken: { v: "gone" }, stopping: "" }
   it("takes up what is under way", () => {
     const now = caughtUp(begun, { ...run, state: "running", live })
     expect(now.nodes).toEqual({ x: "running" })

@@ -1,5 +1,5 @@
 // What the frames of a run change in what is shown of it: pure, so that it can be tested without a server.
-import type { Frame, Progress, Run, RunError, RunOutput, State } from "../api/types"
+import type { Frame, NodeError, Progress, Run, RunError, RunOutput, State } from "../api/types"
 
 export type NodeState = "running" | "done" | "cached" | "failed"
 
@@ -20,6 +20,7 @@ export interface Followed {
   progress: Record<string, Progress>
   took: Record<string, number> // seconds
   texts: Record<string, string> // written so far
+  why: Record<string, string> // nodes failed
   results: Record<string, Result> // by output, or by edge "node.output": the last of each, whichever run gave it
 }
 
@@ -28,7 +29,7 @@ export interface Result {
   output: RunOutput
 }
 
-export const NOTHING: Followed = { current: null, nodes: {}, progress: {}, took: {}, texts: {}, results: {} }
+export const NOTHING: Followed = { current: null, nodes: {}, progress: {}, took: {}, texts: {}, why: {}, results: {} }
 
 const ENDED: ReadonlySet<string> = new Set<State>(["done", "failed", "interrupted", "cancelled"])
 export const hasEnded = (state: string | undefined): boolean => state !== undefined && ENDED.has(state)
@@ -68,6 +69,8 @@ export function heard(before: Followed, frame: Frame): Followed {
         ...before, nodes: seen.every((node) => before.nodes[node] === "running") ? before.nodes : onAll(before.nodes, seen, "running"),
         progress: onAll(before.progress, seen, { step: frame.step ?? 0, steps: frame.steps ?? 0, eta: frame.eta ?? null }),
       }
+    case "broken":
+      return failed(before, onAll({}, seen, frame.text ?? ""))
     case "text":
       return { ...before, texts: onAll(before.texts, seen, (before.texts[seen[0]!] ?? "").slice(0, frame.at) + (frame.text ?? "")) }
     default:
@@ -92,20 +95,31 @@ function arrived(before: Followed, current: Current, frame: Frame): Followed {
   return { ...before, nodes, progress, took, current: { ...current, done: current.done + names.length } }
 }
 
+/** Nodes failed; what does not need them goes on. */
+function failed(before: Followed, why: Record<string, string>): Followed {
+  const names = Object.keys(why)
+  const progress = Object.fromEntries(Object.entries(before.progress).filter(([node]) => !names.includes(node)))
+  return { ...before, nodes: { ...before.nodes, ...Object.fromEntries(names.map((node) => [node, "failed"] as const)) }, progress, why: { ...before.why, ...why } }
+}
+
 /** The run waits again, has begun, or has ended. */
 function turned(before: Followed, current: Current, frame: Frame, state: State): Followed {
   const now = { ...current, state, error: frame.error ?? null, seconds: frame.seconds ?? current.seconds }
-  if (!hasEnded(state)) return state === "queued" ? { ...before, nodes: {}, progress: {}, current: { ...now, total: 0, done: 0 } } : { ...before, current: now }
+  if (!hasEnded(state)) return state === "queued" ? { ...before, nodes: {}, progress: {}, why: {}, current: { ...now, total: 0, done: 0 } } : { ...before, current: now }
   return ended(before, now, frame.outputs ?? {})
 }
 
-/** What was computed stays, what was under way is not any more, and the node that failed says so. */
+/** What was computed stays, what was under way is not any more, and the nodes that failed say so. */
 export function ended(before: Followed, current: Current, outputs: Record<string, RunOutput>): Followed {
   const nodes = Object.fromEntries(Object.entries(before.nodes).filter(([, state]) => state !== "running"))
-  for (const node of holders(current.error?.node ?? "")) if (node) nodes[node] = "failed"
+  const why = failures(current.error).flatMap(({ node, message }) => (node ? holders(node).map((one) => [one, message] as const) : []))
   const results = Object.entries(outputs).map(([name, output]) => [name, { run: current.id, output }] as const)
-  return { ...before, current, nodes, progress: {}, results: results.length ? { ...before.results, ...Object.fromEntries(results) } : before.results }
+  const told = { ...before, current, nodes, progress: {}, results: results.length ? { ...before.results, ...Object.fromEntries(results) } : before.results }
+  return failed(told, Object.fromEntries(why.reverse()))
 }
+
+/** What a run failed of, first things first. */
+export const failures = (error: RunError | null): NodeError[] => (error ? [error, ...(error.also ?? [])] : [])
 
 /** Frames were missed: the run as the server tells it now. */
 export function caughtUp(before: Followed, run: Run): Followed {
@@ -118,8 +132,8 @@ export function caughtUp(before: Followed, run: Run): Followed {
   const seen = <T>(by: Record<string, T>): Record<string, T> => Object.entries(by).reduce((all, [node, one]) => onAll(all, holders(node), one), {})
   const progress = seen(live.progress)
   const going = Object.fromEntries(Object.keys(progress).map((node) => [node, "running"] as const))
-  return {
+  return failed({
     ...before, nodes: { ...before.nodes, ...going }, progress, texts: { ...before.texts, ...seen(live.texts) },
     current: { ...now, total: live.total, done: live.done, started: performance.now() - 1000 * live.seconds },
-  }
+  }, seen(live.broken))
 }
