@@ -81,7 +81,7 @@ describe("a page that missed frames", () => {
   const live = { total: 6, done: 2, cached: 0, seconds: 3, progress: { x: { step: 1, steps: 9, eta: null } }, texts: { w: "so far" }, broken: { v: "gone" }, stopping: "" }
   it("takes up what is under way", () => {
     const now = caughtUp(begun, { ...run, state: "running", live })
-    expect(now.nodes).toEqual({ x: "running" })
+    expect(now.nodes).toEqual({ x: "running", v: "failed" })
     expect(now.current).toMatchObject({ state: "running", total: 6, done: 2 })
     expect(now.texts.w).toBe("so far")
   })
