@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ..graph.document import source_of
 from ..graph.problems import GraphError, Problem, closest, listed
 from ..graph.wiring import Link
 
@@ -35,7 +36,7 @@ def targets(graph: Graph, only: list[str] | None) -> dict[str, Link]:
 def edge(graph: Graph, name: str) -> Link:
     """The wire called "node.output". Raises GraphError."""
     led, _ = graph.lowered.lead({"from": name})
-    node, _, output = (led["from"] if isinstance(led, dict) and "from" in led else name).partition(".")
+    node, _, output = (source_of(led) or name).partition(".")
     index = graph.wiring.index.get(node)
     spec = graph.wiring.specs[index] if index is not None else None
     if spec is None or output not in spec.outputs:

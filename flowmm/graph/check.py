@@ -51,7 +51,11 @@ class Checked:
 
     def errors(self, nodes: Iterable[int] | None = None) -> list[Problem]:
         """The errors, of some nodes only if asked; those of the document itself always count."""
-        names = None if nodes is None else {name for i in nodes for name in holders(self.wiring.names[i])}
+        names = None
+        if nodes is not None:
+            needed = [self.wiring.names[i] for i in nodes]
+            needed += [one for name in needed for one in self.wiring.behind.get(name, ())] if self.wiring.behind else []
+            names = {one for name in needed for one in holders(name)}
         return [p for p in self.problems if p.level == "error" and (names is None or not p.node or p.node in names)]
 
     def output_type(self, link: Link) -> Type | None:

@@ -216,6 +216,12 @@ def references(value: Any) -> list[str]:
     return found
 
 
+def source_of(value: Any) -> str:
+    """Where a value of a node comes from, as "node.port"; empty for what is no wire."""
+    source = value.get("from") if type(value) is dict and len(value) == 1 else None
+    return source if type(source) is str else ""
+
+
 def rewired(value: Any, source: Callable[[str], str]) -> Any:
     """A value of a node whose wires come from elsewhere: from source(what they came from). Its depth was bounded when the graph was read."""
     if type(value) is dict and len(value) == 1:

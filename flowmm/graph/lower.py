@@ -16,7 +16,7 @@ from typing import Any
 from ..catalog import NodeSpec, Port, UnknownOp, find, known
 from ..sockets.types import Type
 from .coerce import Folder
-from .document import DEEPEST, Document, NodeDoc, OutputDoc, references
+from .document import DEEPEST, Document, NodeDoc, OutputDoc, references, source_of
 from .frames import COMBINE, MOST, Frame, entry_spec, exit_spec, frame_of, no_such_port
 from .pieces import PREFIX, Finder, Piece, narrowest, same
 from .problems import Problem, Unreadable, a, closest, listed, shorten
@@ -50,7 +50,8 @@ class Lowered:
 
     stand_ins: by node that is no more, what each of its outputs stands for. off: by node that is left out, the muted one because of which;
     "" where something is broken. missing: outputs of the graph that are left out with them. excused: (node, port) of which it was told
-    already why nothing is wired there. frames: by name, with the specs of their entries and exits.
+    already why nothing is wired there. behind: by node, those that should have handed it something on and have nothing themselves.
+    frames: by name, with the specs of their entries and exits.
     """
 
     document: Document
@@ -62,12 +63,13 @@ class Lowered:
     frames: dict[str, Frame] = field(default_factory=dict)
     specs: dict[str, NodeSpec] = field(default_factory=dict)
     excused: set[tuple[str, str]] = field(default_factory=set)
+    behind: dict[str, list[str]] = field(default_factory=dict)
 
     def lead(self, value: Any) -> tuple[Any, list[str]]:
         """What a wire leads to at last, and the nodes it leads through. A wire to a node that never was stays, to be told with all other wires."""
         through: dict[str, None] = {}
-        while type(value) is dict and type(value.get("from")) is str:
-            source, _, output = value["from"].partition(".")
+        while wire := source_of(value):
+            source, _, output = wire.partition(".")
             if source in self.off:
                 value = Nothing(muted=self.off[source])
             elif source not in self.stand_ins:
@@ -325,8 +327,10 @@ class Opening:
             return value
         (key, inner), = value.items()
         if key == "from":
-            found, _ = self.lowered.lead(value)
+            found, through = self.lowered.lead(value)
             if type(found) is Nothing:
+                if found.muted is None:
+                    self.lowered.behind.setdefault(node, []).extend(through)
                 if found.problem is not None:
                     self._say(replace(found.problem, node=found.problem.node or node, port=found.problem.port or port))
                 return found
@@ -377,7 +381,7 @@ class Opening:
                 if value.problem is not None:
                     self._say(replace(value.problem, port=name))
                 continue
-            source = value["from"] if type(value) is dict and "from" in value else ""
+            source = source_of(value)
             if not source or source.startswith("input."):
                 kept = next((node for node in reversed(through) if node in self.kept), None)
                 if kept is None:
@@ -402,9 +406,8 @@ def _hands_on(op: str) -> bool:
 
 def _without(value: Any, gone: Container[str]) -> Any:
     """A value without the items of lists that come from nodes that are gone; None where it comes from one itself."""
-    if type(value) is dict and len(value) == 1:
-        if type(value.get("from")) is str:
-            return None if value["from"].partition(".")[0] in gone else value
-        if type(value.get("list")) is list:
-            return {"list": [item for item in (_without(one, gone) for one in value["list"]) if item is not None]}
+    if source := source_of(value):
+        return None if source.partition(".")[0] in gone else value
+    if type(value) is dict and len(value) == 1 and type(value.get("list")) is list:
+        return {"list": [item for item in (_without(one, gone) for one in value["list"]) if item is not None]}
     return value

@@ -67,7 +67,7 @@ Wire = Const | Input | Link | Many
 class Wiring:
     """names, specs, wires: by node index, in the document's order; a spec is None where the op is unknown.
     order: indices, producers first; nodes on a cycle are missing. followers: who reads a node, once a wire. unknown: why an op could not be found, by index.
-    said: (node, port) of which it was told already what is wrong. frames: by index of its exit, the index of its entry and the frame."""
+    said: (node, port) of which it was told already what is wrong. behind: by node, others that should have given it something. frames: by index of its exit, the index of its entry and the frame."""
 
     document: Document
     names: list[str] = field(default_factory=list)
@@ -80,6 +80,7 @@ class Wiring:
     problems: list[Problem] = field(default_factory=list)
     unknown: dict[int, str] = field(default_factory=dict)
     said: set[tuple[str, str]] = field(default_factory=set)
+    behind: dict[str, list[str]] = field(default_factory=dict)
     frames: dict[int, tuple[int, Frame]] = field(default_factory=dict)
 
     def links(self, index: int) -> list[tuple[str, Link]]:
@@ -150,7 +151,7 @@ def leaf_ports(wire: Wire, port: Port) -> list[tuple[Wire, Port]]:
 def wire(lowered: Lowered) -> Wiring:
     """Resolve every name of a document of plain nodes. Never raises: what is wrong is in `problems` and `unknown`."""
     document = lowered.document
-    wiring = Wiring(document, problems=list(lowered.problems), said=set(lowered.excused))
+    wiring = Wiring(document, problems=list(lowered.problems), said=set(lowered.excused), behind=lowered.behind)
     wiring.names = list(document.nodes)
     wiring.index = {name: i for i, name in enumerate(wiring.names)}
     for frame in lowered.frames.values():

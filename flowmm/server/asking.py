@@ -15,7 +15,7 @@ from ..face.requires import Named, named_models, opened
 from ..face.tables import edges
 from ..graph.check import UNSET, Checked, mismatch
 from ..graph.describe import Described, describe
-from ..graph.document import words
+from ..graph.document import source_of, words
 from ..graph.frames import ENTRY
 from ..graph.pieces import holders
 from ..graph.problems import Problem, listed
@@ -56,7 +56,7 @@ def _edges(graph: Graph, checked: Checked, described: Described) -> list[dict[st
     for i, spec in enumerate(outside.wiring.specs):
         for name in spec.outputs if spec else ():
             led, _ = graph.lowered.lead({"from": f"{outside.wiring.names[i]}.{name}"})
-            node, _, output = led["from"].partition(".") if isinstance(led, dict) and "from" in led else ("", "", "")
+            node, _, output = source_of(led).partition(".")
             if node in graph.wiring.index:
                 facts[i, name] = described.facts.get((graph.wiring.index[node], output), UNKNOWN)
     return edges(seen, Described(facts, describe(seen, check_inputs(outside.wiring, {}, outside.folder, outside.inputs)[1]).given))

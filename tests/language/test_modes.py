@@ -131,6 +131,30 @@ def test_a_constant_and_an_input_may_be_outputs_through_a_node(runtime):
     assert dict(made.run({"x": 2}, runtime=runtime)) == {"c": 5, "x": 2}
 
 
+@pytest.mark.parametrize("value", [{"from": 5}, {"from": ["a.value"]}, {"from": "a.value", "more": 1}, {"list": 5}])
+def test_a_value_that_is_no_wire_is_told_as_what_it_is(value):
+    """As each is told where no node stands for another."""
+    plain = graph({"a": ("add", {"a": 1}), "l": ("label", {"text": value, "number": 1})}, {"out": "l.value"})
+    made = graph({"a": ("add", {"a": 1}), "c": ("logic.constant", {"value": value})}, {"out": "c.value"})
+    assert problems(plain) and problems(made)
+    with pytest.raises(GraphError):
+        made.run(only=["c.value"])
+
+
+@pytest.mark.parametrize("reader", [("label", {"text": wire("c.value"), "number": 1}), ("total", {"items": {"list": [1, wire("c.value")]}}),
+                                    ("logic.switch", {"condition": True, "then": wire("c.value"), "otherwise": 1})])  # fmt: skip
+@pytest.mark.parametrize("holder", [("logic.constant", {}), ("logic.reroute", {}), ("graph:through", {})])
+def test_what_has_nothing_to_hand_on_keeps_its_readers_from_running(reader, holder, runtime, ran):
+    """Also where the reader would not have asked: an item of a list, a branch."""
+    through = {"flowmm": 1, "inputs": {"v": {}}, "nodes": {"r": {"op": "logic.reroute", "in": {"value": wire("input.v")}}}, "outputs": {"value": {"from": "r.value"}}}
+    made = graph({"c": holder, "r": ("logic.reroute", {"value": wire("c.value")}), "x": reader, "other": ("add", {"a": 1})},
+                 {"out": "x.value", "other": "other.value"}, graphs={"through": through})  # fmt: skip
+    assert [(code, node) for code, node, _ in problems(made)] == [("missing-input", "c")]
+    with pytest.raises(GraphError, match="nothing is wired to `v"):
+        made.run(runtime=runtime)
+    assert ran == [] and made.run(only=["other"], runtime=runtime).other == 2
+
+
 def test_a_ring_of_reroutes_is_a_ring():
     made = graph({"p": ("logic.reroute", {"value": wire("q.value")}), "q": ("logic.reroute", {"value": wire("p.value")}),
                   "a": ("add", {"a": wire("p.value")})}, {"out": "a.value"})  # fmt: skip

@@ -30,7 +30,7 @@ describe("the frames of a run", () => {
     expect(going.why).toEqual({ x: "no such picture" })
     const error = { code: "node-failed", message: "x (op): no such picture", node: "x", also: [{ code: "node-failed", message: "z/a (op): empty", node: "z/a" }] }
     const over = heard(going, frame("run", { state: "failed", error, outputs: { b: image } }))
-    expect(over.nodes).toEqual({ x: "failed", y: "done", z: "failed" })
+    expect(over.nodes).toEqual({ x: "failed", y: "done", z: "failed", "z/a": "failed" })
     expect(over.why.z).toBe("z/a (op): empty")
     expect(over.results.b?.output).toBe(image)
   })
