@@ -236,6 +236,26 @@ def test_groups_notes_and_colours(page, server, views):
     views.check()
 
 
+def test_inside_a_graph(page, server, views):
+    open_graph(page, server, own(server, "enclosing", "text-to-image"))
+    calm(page)
+    for i, node in enumerate(("words", "not_words", "paint")):
+        card(page, node).locator(".card-head").click(position={"x": 60, "y": 12}, modifiers=["Control"] if i else [])
+    page.keyboard.press("Control+Shift+g")
+    expect(card(page, "part")).to_be_visible()
+    expect(page.locator(".announcer.said")).to_have_count(0)
+    calm(page)
+    views.look("a graph as a node")
+    with views.opened("menu of a graph"):
+        card(page, "part").locator(".card-head").click(button="right")
+    page.keyboard.press("Control+d")
+    card(page, "part").locator(".card-head").dblclick()
+    expect(page.get_by_text("used 2 times")).to_be_visible()
+    calm(page)
+    views.look("inside a graph")
+    views.check()
+
+
 def test_what_is_wrong(page, server, views, watch):
     watch.allow("status of (404|412|422)")
     graph = server.http.get("/api/graphs/text-to-image").json()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hands import OUTPUTS, calm, card, drag, middle, open_graph, socket, wire
+from hands import calm, card, drag, middle, open_graph, socket, wire
 from playwright.sync_api import Page, expect
 
 GROUND = (720, 700)  # a place of the window with nothing on it, in an empty graph and in text-to-image
@@ -113,14 +113,15 @@ def test_where_a_wire_fits_several_ports_one_is_chosen(painting):
     expect(wire(painting, ("avoided", "text"), ("join", "second"))).to_be_attached()
 
 
-def test_a_saved_graph_is_put_in_as_a_piece(painting):
+def test_a_saved_graph_is_put_in_as_one_node(painting):
     painting.keyboard.press("/")
     field(painting).fill("Label a picture")
     palette(painting).locator('[data-op="graph:clip-zero-shot"]').click()
-    expect(card(painting, "clip")).to_be_attached()
-    expect(card(painting, OUTPUTS)).to_be_attached()
+    expect(card(painting, "clip_zero_shot")).to_be_visible()
+    expect(card(painting, "clip_zero_shot").locator(".card-title")).to_have_text("Label a picture")
+    expect(card(painting, "clip_zero_shot").locator(".socket.source").first).to_be_attached()
     painting.keyboard.press("Control+z")
-    expect(card(painting, "clip")).to_have_count(0)
+    expect(card(painting, "clip_zero_shot")).to_have_count(0)
 
 
 def test_notes_and_groups_are_in_it_too(empty):

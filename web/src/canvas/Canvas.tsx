@@ -20,6 +20,7 @@ import { carry, drop, hover } from "./dragging"
 import { bend, linkOf, removed, arrange, cut } from "./edits"
 import { FarWires } from "./FarWires"
 import { Find } from "./Find"
+import { enterGraph } from "./graphs"
 import { GroupBox } from "./GroupBox"
 import { hold, letGo, useHeld } from "./held"
 import { InputsCard } from "./InputsCard"
@@ -58,6 +59,9 @@ const BEHAVIOUR: ReactFlowProps = {
   onReconnect: (old, now) => edit((doc) => led(doc, linkOf(old), endsOf(now))),
   onEdgeClick: (event, edge) => (event.altKey ? cut([linkOf(edge)]) : look(sourceOf(linkOf(edge)), [event.clientX, event.clientY])),
   onEdgeDoubleClick: ({ clientX, clientY }, edge) => (lookAway(), bend([linkOf(edge)], onSurface(clientX, clientY))),
+  onNodeDoubleClick: ({ target }, { id }) => {
+    if (target instanceof Element && target.closest(".card-head, .card.far") && !target.closest("button")) void enterGraph(id)
+  },
   onPaneClick: () => wiring() && giveUp(),
   onPaneContextMenu: (event) => openMenu(event, { kind: "ground" }),
   onNodeContextMenu: (event, { id }) => openMenu(event, { kind: "card", id }),

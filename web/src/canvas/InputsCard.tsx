@@ -12,7 +12,7 @@ import { useTyping } from "../typing/store"
 import { Field } from "../widgets/Field"
 import { FieldMenu, type MenuLine } from "../widgets/FieldMenu"
 import { fallbackOf, inputChanged, same } from "../widgets/inputs"
-import { InputDetails } from "../widgets/InputDetails"
+import { PortDetails } from "../widgets/PortDetails"
 import { inputTypes } from "./flow"
 import { toggled } from "./layout"
 import { type FormRow, HEAD, inputsShape, ROW } from "./shape"
@@ -129,7 +129,7 @@ const InputRow = memo(function InputRow({ row: { name, kind, height, top }, inpu
       )}
       <Socket node="input" port={name} side="output" type={input?.type} shown={input?.shown ?? "?"} top={ROW / 2} />
       {menu && <FieldMenu at={menu} label={t("inputMenu", { name: title || name })} lines={lines} onClose={() => setMenu(null)} />}
-      {details && <InputDetails anchor={row} name={name} onClose={() => setDetails(false)} />}
+      {details && <PortDetails anchor={row} of="inputs" name={name} onClose={() => setDetails(false)} />}
     </div>
   )
 })

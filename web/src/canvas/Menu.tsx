@@ -105,7 +105,7 @@ function Ground({ at }: { at: [number, number] }) {
       <Item words="group" keys="Mod+G" run={() => (select([]), groupSelected(place()))} />
       <Item words="paste" keys="Mod+V" run={() => pasteNow(at)} />
       <Rule />
-      <Lines ids={["edit.all", "canvas.layout", "canvas.fit", "canvas.zoom100", "canvas.find"]} />
+      <Lines ids={["graph.leave", "edit.all", "canvas.layout", "canvas.fit", "canvas.zoom100", "canvas.find"]} />
       <Rule />
       <Lines ids={["edit.undo", "edit.redo", "keys.sheet"]} />
     </>
@@ -118,12 +118,12 @@ function Cards({ id }: { id: string }) {
   return (
     <>
       {help && <p className="menu-help">{help}</p>}
-      <Lines ids={["run.toSelected"]} />
+      <Lines ids={["graph.enter", "graph.unpack", "run.toSelected"]} />
       {id.startsWith("note:") && <Item words="noteEdit" run={() => editNote(id)} />}
       <Lines ids={["canvas.collapse", "canvas.open", "edit.mute", "edit.bypass"]} />
       {id !== INPUTS && id !== OUTPUTS && <Tints />}
       <Rule />
-      <Lines ids={["edit.copy", "edit.cut", "edit.duplicate", "edit.group", "edit.delete"]} />
+      <Lines ids={["edit.copy", "edit.cut", "edit.duplicate", "graph.make", "edit.group", "edit.delete"]} />
       <DropdownMenu.Sub>
         <DropdownMenu.SubTrigger className="menu-item">{t("section_arrange")}<span className="menu-more">›</span></DropdownMenu.SubTrigger>
         <DropdownMenu.Portal>

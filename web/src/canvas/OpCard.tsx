@@ -1,19 +1,22 @@
 // A node: its title, sockets and widgets, and what it is at while it runs.
 import type { NodeProps } from "@xyflow/react"
-import { ChevronDown, ChevronRight, TriangleAlert } from "lucide-react"
+import { ChevronDown, ChevronRight, TriangleAlert, Workflow } from "lucide-react"
 import { memo, useContext } from "react"
 import { useT, words } from "../app/i18n"
 import { useCatalogue } from "../app/catalogue"
 import type { NodeType } from "../api/types"
+import { graphOf } from "../document/graphs"
 import { type NodeDoc, isList, isWire, literal, plain, setPort } from "../document/model"
 import type { Seen } from "../document/modes"
 import { amend, edit, useDocument } from "../document/store"
+import { printed } from "../keys/commands"
 import { useTyping } from "../typing/store"
 import { Field } from "../widgets/Field"
 import { OutOfInput } from "../widgets/OutOfInput"
 import { REROUTE } from "../document/bends"
 import { Bend } from "./Bend"
 import { CardState, ModeSign } from "./CardState"
+import { enterGraph } from "./graphs"
 import { toggled } from "./layout"
 import { HEAD, hasMore, literalKind, type Row, ROW, shapeOf } from "./shape"
 import { Socket } from "./Socket"
@@ -47,6 +50,9 @@ export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
           <b>{typeOf(node, spec)}</b>{ownName(id, node) && <span className="card-name"> · {id}</span>}
         </span>
         {problem && <TriangleAlert size={14} className="warn" aria-label={problem} />}
+        {graphOf(node.op) && (
+          <button type="button" className="bare nodrag" aria-label={t("enterGraph")} title={`${t("enterGraph")} (${printed("Alt+ArrowDown").join(" ")})`} onClick={() => void enterGraph(id)}><Workflow size={13} /></button>
+        )}
         {mode ? <ModeSign id={id} mode={mode} /> : <CardState id={id} />}
       </header>
       {spec ? <Body id={id} node={node} spec={spec} open={open} collapsed={collapsed} /> : <Unknown id={id} node={node} />}
@@ -54,11 +60,11 @@ export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
   )
 })
 
-const typeOf = (node: NodeDoc, spec: NodeType | undefined): string => (spec ? words(spec.title) : node.op)
+const typeOf = (node: NodeDoc, spec: NodeType | undefined): string => (spec ? words(spec.title) : graphOf(node.op) || node.op)
 
 /** Whether a person named it: else its name says no more than its type. */
 function ownName(id: string, { op }: NodeDoc): boolean {
-  const own = op.slice(op.lastIndexOf(".") + 1)
+  const own = op.slice(Math.max(op.lastIndexOf("."), op.lastIndexOf(":")) + 1).replace(/-/g, "_")
   return id !== own && id.replace(/_\d+$/, "") !== own
 }
 

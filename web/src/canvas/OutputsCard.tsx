@@ -11,6 +11,7 @@ import { upstream } from "../results/upstream"
 import { isActive } from "../run/frames"
 import { useRuns } from "../run/store"
 import { useTyping } from "../typing/store"
+import { OutputMenu } from "./OutputMenu"
 import { HEAD, outputsShape, ROW } from "./shape"
 import { Socket } from "./Socket"
 import { OUTPUTS } from "../document/model"
@@ -28,6 +29,7 @@ export const OutputsCard = memo(function OutputsCard({ selected }: NodeProps) {
         <div key={name} className="row output" style={{ top, height }}>
           <Socket node={OUTPUTS} port={name} side="input" type={types?.[name]?.type} shown={types?.[name]?.shown ?? "?"} top={ROW / 2} />
           <span className="port">{types?.[name]?.title ?? name}</span>
+          <OutputMenu name={name} title={types?.[name]?.title ?? name} />
           {off?.[`output.${name}`]
             ? <p className="result text off">{t("leftOutWith", { node: off[`output.${name}`]! })}</p>
             : <Coming name={name} from={split(doc.outputs![name]!.from)[0]} type={types?.[name]?.shown ?? ""} />}

@@ -3,16 +3,17 @@ import { useEffect } from "react"
 import { openPalette } from "../palette/store"
 import { type Command, register } from "../keys/commands"
 import type { Link, Point } from "../document/model"
-import { history } from "../document/store"
+import { history, useDocument } from "../document/store"
 import { copyNow, cutNow, pasteNow, spot } from "./clipboard"
 import { alignSelected, arrangeAll, bend, distributeSelected, duplicateSelected, groupSelected, noteAt, nudge, removeSelected, switchSelected, toggleSelected } from "./edits"
 import { openFind } from "./Find"
+import { enterGraph, leaveGraph, makeGraph, selectedGraph, unpackGraph } from "./graphs"
 import { letGo, useHeld } from "./held"
 import { menuAtFocus } from "./Menu"
 import { editNote } from "./NoteBox"
 import { WIDTH } from "./shape"
 import { fit, focusCard, middle, motion, onSurface, reveal, select, selected, selectedLinks, selectedNodes, selectedPieces, useStage } from "./stage"
-import { cutAt, focusedCard, focusedEnd, giveUp, join, linksOf, takeUp, walk, wiring } from "./wiring"
+import { cutAt, focusedCard, focusedEnd, giveUp, join, linksOf, promoteAtFocus, settingAtFocus, takeUp, walk, wiring } from "./wiring"
 
 /** Whether the keyboard is at the surface or in a menu of it, and not in a panel beside it. */
 const here = (): boolean => document.activeElement === document.body || (document.activeElement?.closest(".surface, .menu") ?? null) !== null
@@ -72,6 +73,11 @@ const COMMANDS: Command[] = [
   { id: "edit.mute", words: "muteOrNot", section: "edit", keys: ["M", "Mod+M"], when: () => here() && selectedNodes().length > 0, run: () => switchSelected("mute") },
   { id: "edit.bypass", words: "bypassOrNot", section: "edit", keys: ["B", "Mod+B"], when: () => here() && selectedNodes().length > 0, run: () => switchSelected("bypass") },
   { id: "edit.group", words: "group", section: "edit", keys: ["Mod+G"], when: here, run: () => groupSelected(centre()) },
+  { id: "graph.make", words: "makeGraph", section: "edit", keys: ["Mod+Shift+G"], when: () => here() && selectedNodes().length > 0, run: makeGraph },
+  { id: "graph.unpack", words: "unpackGraph", section: "edit", keys: ["U"], when: () => here() && selectedGraph() !== null, run: () => void unpackGraph(selectedGraph()!) },
+  { id: "graph.enter", words: "enterGraph", section: "view", keys: ["Alt+ArrowDown"], when: () => here() && selectedGraph() !== null, run: () => void enterGraph(selectedGraph()!) },
+  { id: "graph.leave", words: "leaveGraph", section: "view", keys: ["Alt+ArrowUp"], when: () => here() && useDocument.getState().way.length > 0, run: () => leaveGraph() },
+  { id: "edit.promote", words: "makeInput", section: "edit", keys: ["Alt+I"], inFields: true, when: () => settingAtFocus() !== null, run: promoteAtFocus },
   { id: "edit.note", words: "note", section: "edit", keys: ["N"], when: here, run: () => editNote(noteAt(onSurface(...spot()))[0]!) },
 
   { id: "palette.open", words: "addNode", section: "edit", keys: ["/"], run: () => openPalette({ at: forCard(centre()), screen: [middle()[0] - 190, 96], end: useHeld.getState().end ?? undefined }) },

@@ -84,9 +84,9 @@ export function select(ids: Iterable<string>, links: Iterable<string> = []): voi
   useStage.setState({ nodes: withSelection(nodes, wanted), edges: withSelection(edges, wires) })
 }
 
-/** Once this card is drawn. */
+/** Once this card is drawn, and can be looked at. */
 export function whenDrawn(id: string, then: () => void): void {
-  const here = ({ nodes }: Stage) => nodes.some((node) => node.id === id)
+  const here = ({ nodes, flow, element }: Stage) => flow !== null && element !== null && nodes.some((node) => node.id === id)
   if (here(get())) return then()
   const stop = useStage.subscribe((now) => here(now) && (stop(), then()))
 }

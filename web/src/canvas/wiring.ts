@@ -1,6 +1,6 @@
 // Wires by keyboard: a socket is taken up, then the keyboard walks what fits it, and Enter joins the two.
 import { say } from "../app/i18n"
-import { INPUTS, OUTPUTS, links } from "../document/model"
+import { INPUTS, OUTPUTS, links, split } from "../document/model"
 import { currentDoc, edit } from "../document/store"
 import { announce } from "./Announcer"
 import { between, droppedOnOwnCard, joined } from "./connect"
@@ -19,6 +19,23 @@ export function endAt(element: Element | null | undefined): End | null {
 
 export const focusedEnd = (): End | null => endAt(document.activeElement)
 export const focusedCard = (): string | null => document.activeElement?.closest(".react-flow__node")?.getAttribute("data-id") ?? null
+
+/** The setting of a node whose field or socket has the keyboard. */
+export function settingAtFocus(): End | null {
+  const field = document.activeElement?.closest<HTMLElement>("[data-field]")?.dataset.field
+  const [node, port] = split(field ?? "")
+  const end: End | null = field ? { node, port, side: "input" } : focusedEnd()
+  return end?.side === "input" && end.node !== "input" && end.node !== OUTPUTS ? end : null
+}
+
+/** Make it an input of the graph; the keyboard stays at its socket. */
+export function promoteAtFocus(): void {
+  const end = settingAtFocus()
+  if (!end) return
+  droppedOnOwnCard(INPUTS, end)
+  announce(say("madeInput", { port: `${end.node}.${end.port}` }))
+  requestAnimationFrame(() => socketOf(end.node, end.port, "target")?.focus({ preventScroll: true }))
+}
 
 let walked: string[] = [] // what fits, as "card.port", in the order of the graph; a card of the graph's own alone takes any wire
 let at = -1
@@ -51,8 +68,7 @@ export function walk(step: 1 | -1): void {
   if (dot > 0) window.setTimeout(() => wiring() && socketOf(card, id.slice(dot + 1))?.focus({ preventScroll: true }), 180)
 }
 
-function socketOf(card: string, port: string): HTMLElement | null {
-  const side = useHeld.getState().end?.side === "output" ? "target" : "source"
+function socketOf(card: string, port: string, side = useHeld.getState().end?.side === "output" ? "target" : "source"): HTMLElement | null {
   return document.querySelector(`.socket.${side}[data-nodeid="${CSS.escape(card)}"][data-handleid="${CSS.escape(port)}"]`)
 }
 

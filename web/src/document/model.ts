@@ -284,6 +284,10 @@ export function setInput(doc: Doc, name: string, change: Partial<InputDoc>): Doc
   return doc.inputs?.[name] ? { ...doc, inputs: { ...doc.inputs, [name]: { ...doc.inputs[name], ...change } } } : doc
 }
 
+export function setOutput(doc: Doc, name: string, change: Partial<OutputDoc>): Doc {
+  return doc.outputs?.[name] ? { ...doc, outputs: { ...doc.outputs, [name]: { ...doc.outputs[name], ...change } } } : doc
+}
+
 /** What is said beside the document of an input or port, under another reference or (null) no longer. */
 function marked(doc: Doc, from: string, to: string | null, more: Record<string, SeedMode> = {}): Doc {
   const { given, seeds } = doc.layout ?? {}

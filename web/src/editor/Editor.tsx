@@ -24,6 +24,7 @@ import { followDocument } from "../typing/store"
 import { Help } from "../widgets/Help"
 import { Bar } from "./Bar"
 import { Conflict } from "./Conflict"
+import { Way } from "./Way"
 
 let shown = "" // the graph whose run is on the cards
 
@@ -67,9 +68,10 @@ export default function Editor({ name }: { name: string }) {
 
 /** Each part by itself: what one cannot draw is no other's fault. */
 function Graph() {
+  const way = useDocument(({ way }) => way.join("/")) // each graph within is another canvas too
   return (
     <>
-      <main><Boundary><Canvas /><Palette /></Boundary></main>
+      <main><Boundary><Canvas key={way} /><Way /><Palette /></Boundary></main>
       <SideBar />
       <Boundary><Results /></Boundary>
     </>

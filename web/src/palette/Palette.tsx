@@ -9,6 +9,7 @@ import { useCatalogue } from "../app/catalogue"
 import { say, useT, words } from "../app/i18n"
 import { colourOf, isHandle, isListType } from "../canvas/colours"
 import { hold, letGo, useHeld } from "../canvas/held"
+import { currentDoc } from "../document/store"
 import { pick } from "./pick"
 import { type Entry, found, graphEntries, grouped, nodeEntries, prepare, sentence } from "./search"
 import { type Asked, closePalette, recent, usePalette } from "./store"
@@ -48,7 +49,7 @@ function List({ asked }: { asked: Asked }) {
       { id: "note", kind: "note", room: "more", title: { en: "Note", zh: "便签" }, help: t("noteHelp"), tags: ["markdown"], inputs: [], outputs: [] },
       { id: "group", kind: "group", room: "more", title: { en: "Group", zh: "分组" }, help: t("groupHelp"), tags: ["frame"], inputs: [], outputs: [] },
     ]
-    return [...nodeEntries(nodes, end ? fits : null), ...more, ...graphEntries(graphs)]
+    return [...nodeEntries(nodes, end ? fits : null), ...more, ...graphEntries(graphs, currentDoc().graphs ?? {})]
   }, [nodes, end, fits, graphs, t])
   const prepared = useMemo(() => prepare(entries), [entries])
   const sections = useMemo(() => (text.trim() ? [{ room: "", entries: found(text, prepared) }] : grouped(entries, recent())), [text, prepared, entries])
@@ -95,7 +96,7 @@ function List({ asked }: { asked: Asked }) {
   )
 }
 
-const ROOMS = { recent: "roomRecent", graphs: "roomGraphs", more: "roomMore" } as const
+const ROOMS = { recent: "roomRecent", graphs: "roomGraphs", defined: "roomDefined", more: "roomMore" } as const
 const isOwnRoom = (room: string): room is keyof typeof ROOMS => room in ROOMS
 const roomName = (room: string): string => (isOwnRoom(room) ? say(ROOMS[room]) : room)
 

@@ -1,5 +1,7 @@
 // What the palette offers, and how it is found: by title, name, tag and help, in every language that a node has words in.
 import fuzzysort from "fuzzysort"
+import { graphOf, opOf } from "../document/graphs"
+import type { Doc } from "../document/model"
 import type { Catalogue, ListedGraph, NewFit, TypeShape, Words } from "../api/types"
 
 export interface Entry {
@@ -24,15 +26,19 @@ export function nodeEntries(nodes: Catalogue["nodes"], fits: NewFit[] | null): E
   const byOp = fits && new Map(fits.map((fit) => [fit.op, fit]))
   return Object.values(nodes).flatMap(({ op, title, help, tags, inputs, outputs }) => {
     const fit = byOp?.get(op)
-    if ((byOp && !fit) || op.startsWith("graph:")) return [] // graphs are listed for themselves
+    if ((byOp && !fit) || graphOf(op)) return [] // graphs are listed for themselves
     const sockets = (ports: Record<string, { type: TypeShape }>) => Object.values(ports).map(({ type }) => type)
     const room = op.slice(0, op.lastIndexOf("."))
     return [{ id: op, kind: "node" as const, room, title, help, tags, inputs: sockets(inputs), outputs: sockets(outputs), ports: fit?.ports, items: fit?.items }]
   })
 }
 
-export const graphEntries = (graphs: ListedGraph[]): Entry[] =>
-  graphs.filter(({ problem }) => !problem).map(({ name, title, about, tags }) => ({ id: `graph:${name}`, kind: "graph", room: "graphs", title: title || name, help: about, tags, inputs: [], outputs: [] }))
+/** Graphs that may be nodes: those that the open one defines, which hide saved ones of their names, then the saved ones. */
+export function graphEntries(graphs: ListedGraph[], defined: NonNullable<Doc["graphs"]>): Entry[] {
+  const own = Object.entries(defined).map(([name, { title, about, tags }]) => ({ name, title, about, tags, room: "defined" }))
+  const saved = graphs.filter(({ name, problem }) => !problem && !(name in defined)).map((one) => ({ ...one, room: "graphs" }))
+  return [...own, ...saved].map(({ name, title, about, tags, room }) => ({ id: opOf(name), kind: "graph", room, title: title || name, help: (about as Words) ?? "", tags: tags ?? [], inputs: [], outputs: [] }))
+}
 
 /** Later keys count for less: a hit in the help is worth less than one in the title. */
 const WORTH = [1, 0.95, 0.7, 0.45]

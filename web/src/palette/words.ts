@@ -7,6 +7,7 @@ export const en = {
   groupHelp: "A frame that moves its cards together.",
   roomRecent: "Recent",
   roomGraphs: "Saved graphs",
+  roomDefined: "Graphs in this one",
   roomMore: "On the surface",
   whichPort: "{name}: which port?",
 }
@@ -20,6 +21,7 @@ export const zh: typeof en = {
   groupHelp: "一个框，框内节点一起移动。",
   roomRecent: "最近使用",
   roomGraphs: "已保存的流程图",
+  roomDefined: "本流程图内的子流程图",
   roomMore: "画布",
   whichPort: "{name}：接到哪个端口？",
 }

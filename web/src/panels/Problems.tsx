@@ -9,7 +9,7 @@ import { failures } from "../run/frames"
 import { useRuns } from "../run/store"
 import { mended } from "../typing/repairs"
 import { useTyping } from "../typing/store"
-import { placeOf, useJump } from "./jump"
+import { jump, placeOf } from "./jump"
 
 const ICONS = { error: CircleAlert, warning: TriangleAlert, unknown: CircleHelp }
 const RANK = { error: 0, warning: 1, unknown: 2 }
@@ -46,9 +46,8 @@ function List({ problems }: { problems: Problem[] }) {
 
 function Item({ problem }: { problem: Problem }) {
   const t = useT()
-  const jump = useJump()
   const place = placeOf(problem)
-  const where = problem.port && problem.node ? `${problem.node}.${problem.port}` : problem.node || (place ? place.port : t("wholeGraph"))
+  const where = place && problem.node ? [place.node, problem.port].filter(Boolean).join(".") : place ? place.port : t("wholeGraph")
   const Icon = ICONS[problem.level]
   return (
     <li className={problem.level}>
