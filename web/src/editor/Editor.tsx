@@ -71,7 +71,7 @@ function Graph() {
   const way = useDocument(({ way }) => way.join("/")) // each graph within is another canvas too
   return (
     <>
-      <main><Boundary><Canvas key={way} /><Way /><Palette /></Boundary></main>
+      <main><Boundary><Way /><Canvas key={way} /><Palette /></Boundary></main>
       <SideBar />
       <Boundary><Results /></Boundary>
     </>
