@@ -118,6 +118,32 @@ def test_the_python_runs_the_graph(text_graph, server, tmp_path, item):
     assert (tmp_path / "out" / "text.txt").read_text() == "it's \"quoted\" it's \"quoted\"\n"
 
 
+def test_the_python_script_is_the_one_that_the_command_line_writes_and_it_runs(text_graph, server, tmp_path):
+    environment = os.environ | {"FLOWMM_HOME": str(server.home)}
+    with text_graph.expect_download() as download:
+        text_graph.keyboard.press("Control+Shift+E")
+    assert download.value.suggested_filename == "quotes.py"
+    by_menu = downloaded(text_graph, "Download Python script", tmp_path / "quotes.py")
+    command = [sys.executable, "-c", "from flowmm.cli import main; main()", "export", "quotes", "--python"]
+    wanted = subprocess.run(command, env=environment, capture_output=True, timeout=120)
+    assert by_menu == wanted.stdout and b"argparse" in by_menu, wanted.stderr
+    done = subprocess.run([sys.executable, "quotes.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "text.txt").read_text() == "it's \"quoted\" it's \"quoted\"\n"
+
+
+def test_a_graph_that_cannot_run_becomes_no_script_and_says_why(page, server, watch):
+    watch.allow("status of 422")
+    graph = own_graph(server, "half")
+    del graph["nodes"]["join"]["in"]["second"]
+    graph["nodes"]["join"]["op"] = "text.no_such_node"
+    put(server, "half", graph)
+    open_graph(page, server, "half")
+    expect(card(page, "join")).to_be_visible()
+    share(page, "Download Python script")
+    expect(page.get_by_role("alert")).to_contain_text("text.no_such_node")
+
+
 def test_code_names_what_is_typed_also_if_it_was_not_saved_yet(text_graph, server):
     text_field(text_graph).fill("just typed")
     assert '"just typed"' in copied(text_graph, "from this server")

@@ -1,7 +1,7 @@
 // Calls to the server. Every failure is an ApiError that says what to do; being offline is one too.
 import type {
   Carried, Catalogue, Check, Compatible, CompatibleRequest, Covers, Fitting, FittingRequest, GalleryItem, GraphRequest, ListedGraph, Looked, LookRequest, Model,
-  Opened, Plan, Problem, Queue, Run, RunRequest, ShownValue, State, System, Trashed, Upload, Version,
+  Opened, Plan, Problem, Queue, Run, RunRequest, ShownValue, State, System, Trashed, Upgraded, UpgradeRequest, Upload, Version,
 } from "./types"
 import type { Doc } from "../document/model"
 
@@ -99,6 +99,9 @@ export const api = {
   covers: () => ask<Covers>("/api/covers"),
   /** A graph's JSON, or a PNG that carries one. */
   open: (file: Blob) => ask<Opened>("/api/open", { body: file }),
+  /** A graph as a Python script. */
+  script: async (asked: GraphRequest) => (await send("/api/export", { json: asked })).text(),
+  upgrade: (asked: UpgradeRequest) => ask<Upgraded>("/api/upgrade", { json: asked }),
   carried: (asked: GraphRequest) => ask<Carried>("/api/carried", { json: asked }),
 
   check: (asked: GraphRequest, signal?: AbortSignal) => ask<Check>("/api/check", { json: asked, signal }),

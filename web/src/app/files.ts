@@ -1,4 +1,5 @@
 // Files that come from a person's machine and go there.
+import { tellOf } from "../changes/store"
 import { isGraphFile, openNew, readFile } from "../document/open"
 import { draftId, saveNow } from "../document/sync"
 import { say } from "./i18n"
@@ -9,11 +10,13 @@ export async function openFile(file: File, navigate: (to: string) => void): Prom
   if (!isGraphFile(file)) return void tell(say("notAGraph", { name: file.name }), { bad: true })
   try {
     const restored = await readFile(file)
+    if (restored.imported) restored.doc = await import("../changes/apart").then(({ apart }) => apart(restored.doc))
     await saveNow()
     openNew(restored)
     navigate(`/edit?draft=${draftId()}`)
-    const { missing } = restored
-    if (missing.length) tell(say("missingInputs", { inputs: missing.map(({ input, file }) => (file ? `${input} (${file})` : input)).join(", ") }), { bad: true })
+    const { missing, imported } = restored
+    if (imported) tellOf({ kind: "report" })
+    else if (missing.length) tell(say("missingInputs", { inputs: missing.map(({ input, file }) => (file ? `${input} (${file})` : input)).join(", ") }), { bad: true })
     else tell(say("openedAs", { name: file.name }))
   } catch (error) {
     tellError(error)

@@ -2,6 +2,7 @@
 import { create } from "zustand"
 import type { Words } from "../api/types"
 import * as canvas from "../canvas/words"
+import * as changes from "../changes/words"
 import * as home from "../home/words"
 import * as keys from "../keys/words"
 import * as palette from "../palette/words"
@@ -11,8 +12,8 @@ import * as widgets from "../widgets/words"
 import * as app from "./words"
 
 export type Language = "en" | "zh"
-const en = { ...app.en, ...canvas.en, ...home.en, ...keys.en, ...palette.en, ...panels.en, ...results.en, ...widgets.en }
-const zh: typeof en = { ...app.zh, ...canvas.zh, ...home.zh, ...keys.zh, ...palette.zh, ...panels.zh, ...results.zh, ...widgets.zh }
+const en = { ...app.en, ...canvas.en, ...changes.en, ...home.en, ...keys.en, ...palette.en, ...panels.en, ...results.en, ...widgets.en }
+const zh: typeof en = { ...app.zh, ...canvas.zh, ...changes.zh, ...home.zh, ...keys.zh, ...palette.zh, ...panels.zh, ...results.zh, ...widgets.zh }
 export type Key = keyof typeof en
 const WORDS: Record<Language, Record<Key, string>> = { en, zh }
 const STORED = "flowmm.language"

@@ -105,7 +105,7 @@ function Ground({ at }: { at: [number, number] }) {
       <Item words="group" keys="Mod+G" run={() => (select([]), groupSelected(place()))} />
       <Item words="paste" keys="Mod+V" run={() => pasteNow(at)} />
       <Rule />
-      <Lines ids={["graph.leave", "edit.all", "canvas.layout", "canvas.fit", "canvas.zoom100", "canvas.find"]} />
+      <Lines ids={["graph.leave", "edit.all", "canvas.layout", "canvas.fit", "canvas.zoom100", "canvas.find", "upgrade.all"]} />
       <Rule />
       <Lines ids={["edit.undo", "edit.redo", "keys.sheet"]} />
     </>
@@ -120,7 +120,7 @@ function Cards({ id }: { id: string }) {
       {help && <p className="menu-help">{help}</p>}
       <Lines ids={["graph.enter", "graph.unpack", "run.toSelected"]} />
       {id.startsWith("note:") && <Item words="noteEdit" run={() => editNote(id)} />}
-      <Lines ids={["canvas.collapse", "canvas.open", "edit.mute", "edit.bypass"]} />
+      <Lines ids={["canvas.collapse", "canvas.open", "edit.mute", "edit.bypass", "upgrade.selected"]} />
       {id !== INPUTS && id !== OUTPUTS && <Tints />}
       <Rule />
       <Lines ids={["edit.copy", "edit.cut", "edit.duplicate", "graph.make", "edit.group", "edit.delete"]} />

@@ -1,10 +1,11 @@
 // A node: its title, sockets and widgets, and what it is at while it runs.
 import type { NodeProps } from "@xyflow/react"
-import { ChevronDown, ChevronRight, TriangleAlert, Workflow } from "lucide-react"
+import { ChevronDown, ChevronRight, CircleArrowUp, TriangleAlert, Workflow } from "lucide-react"
 import { memo, useContext } from "react"
 import { useT, words } from "../app/i18n"
 import { useCatalogue } from "../app/catalogue"
 import type { NodeType } from "../api/types"
+import { isOld, upgrade, versionOf } from "../changes/upgrade"
 import { graphOf } from "../document/graphs"
 import { type NodeDoc, isList, isWire, literal, plain, setPort } from "../document/model"
 import type { Seen } from "../document/modes"
@@ -16,9 +17,10 @@ import { OutOfInput } from "../widgets/OutOfInput"
 import { REROUTE } from "../document/bends"
 import { Bend } from "./Bend"
 import { CardState, ModeSign } from "./CardState"
+import { readOutputs } from "./flow"
 import { enterGraph } from "./graphs"
 import { toggled } from "./layout"
-import { HEAD, hasMore, literalKind, type Row, ROW, shapeOf } from "./shape"
+import { HEAD, hasMore, literalKind, type Row, ROW, shapeOf, unknownShape } from "./shape"
 import { Socket } from "./Socket"
 import { Far } from "./whole"
 
@@ -33,6 +35,7 @@ export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
   const far = useContext(Far)
   if (!node) return null
   const mode = data.mode as Seen | undefined
+  const inert = !spec && !graphOf(node.op) // a graph's type is known once it was checked
   const named = [title(id, node, spec), mode && t(`mode_${mode}`)].filter(Boolean).join(", ")
   const look = `${selected ? " selected" : ""}${problem ? " wrong" : ""}`
   if (node.op === REROUTE) return <Bend id={id} name={ownName(id, node) ? id : ""} look={look} far={far} colour={colour} mode={mode} />
@@ -47,20 +50,27 @@ export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
           {collapsed ? <ChevronRight size={14} /> : <ChevronDown size={14} />}
         </button>
         <span className="card-title" title={[title(id, node, spec), spec ? words(spec.help) : ""].filter(Boolean).join("\n\n")}>
-          <b>{typeOf(node, spec)}</b>{ownName(id, node) && <span className="card-name"> · {id}</span>}
+          <b>{typeOf(node, spec)}</b>{!inert && ownName(id, node) && <span className="card-name"> · {id}</span>}
         </span>
-        {problem && <TriangleAlert size={14} className="warn" aria-label={problem} />}
+        {isOld(node, spec) && <Older id={id} from={versionOf(node)} to={spec!.version} />}
+        {problem && !inert && <TriangleAlert size={14} className="warn" aria-label={problem} />}
         {graphOf(node.op) && (
           <button type="button" className="bare nodrag" aria-label={t("enterGraph")} title={`${t("enterGraph")} (${printed("Alt+ArrowDown").join(" ")})`} onClick={() => void enterGraph(id)}><Workflow size={13} /></button>
         )}
-        {mode ? <ModeSign id={id} mode={mode} /> : <CardState id={id} />}
+        {mode ? <ModeSign id={id} mode={mode} /> : inert ? <span className="mode" title={t("placeholderHelp")}>{t("placeholder")}</span> : <CardState id={id} />}
       </header>
       {spec ? <Body id={id} node={node} spec={spec} open={open} collapsed={collapsed} /> : <Unknown id={id} node={node} />}
     </article>
   )
 })
 
-const typeOf = (node: NodeDoc, spec: NodeType | undefined): string => (spec ? words(spec.title) : graphOf(node.op) || node.op)
+function Older({ id, from, to }: { id: string; from: number; to: number }) {
+  const t = useT()
+  const words = t("olderNode", { from, to })
+  return <button type="button" className="bare nodrag old" title={words} aria-label={words} onClick={() => void upgrade([id])}><CircleArrowUp size={14} /></button>
+}
+
+const typeOf = (node: NodeDoc, spec: NodeType | undefined): string => (spec ? words(spec.title) : node.op.replace(/^(graph|comfyui):/, ""))
 
 /** Whether a person named it: else its name says no more than its type. */
 function ownName(id: string, { op }: NodeDoc): boolean {
@@ -127,16 +137,17 @@ function PortRow({ id, node, row: { port, kind, height, top, input, output } }: 
   )
 }
 
-/** A node whose pack is not here: inert, but kept with all that it says. */
+/** A node whose type is not here: inert, but kept with all that it says. */
 function Unknown({ id, node }: { id: string; node: NodeDoc }) {
-  return (
-    <>
-      {Object.keys(node.in ?? {}).map((port, i) => (
-        <div key={port} className="row socket" style={{ top: HEAD + 8 + i * ROW, height: ROW }}>
-          <Socket node={id} port={port} side="input" type={null} shown="?" top={ROW / 2} />
-          <span className="port">{port}</span>
-        </div>
-      ))}
-    </>
-  )
+  const outputs = useDocument(({ doc }) => readOutputs(doc, id).join("\n"))
+  const { rows } = unknownShape(node, outputs ? outputs.split("\n") : [])
+  return rows.map(({ port, value, output, top }) => (
+    <div key={top} className="row socket" style={{ top, height: ROW }}>
+      {port !== undefined && value === undefined && <Socket node={id} port={port} side="input" type={null} shown="?" top={ROW / 2} />}
+      {port !== undefined && <span className="port">{port}</span>}
+      {value !== undefined && <span className="kept" title={value}>{value}</span>}
+      {output !== undefined && <span className="port out">{output}</span>}
+      {output !== undefined && <Socket node={id} port={output} side="output" type={null} shown="?" top={ROW / 2} />}
+    </div>
+  ))
 }

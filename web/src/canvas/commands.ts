@@ -16,7 +16,7 @@ import { fit, focusCard, middle, motion, onSurface, reveal, select, selected, se
 import { cutAt, focusedCard, focusedEnd, giveUp, join, linksOf, promoteAtFocus, settingAtFocus, takeUp, walk, wiring } from "./wiring"
 
 /** Whether the keyboard is at the surface or in a menu of it, and not in a panel beside it. */
-const here = (): boolean => document.activeElement === document.body || (document.activeElement?.closest(".surface, .menu") ?? null) !== null
+export const here = (): boolean => document.activeElement === document.body || (document.activeElement?.closest(".surface, .menu") ?? null) !== null
 const onCard = (): boolean => document.activeElement?.classList.contains("react-flow__node") ?? false
 const some = (): boolean => here() && selectedPieces().length > 0
 const several = (): boolean => here() && selected().length > 1

@@ -7,7 +7,7 @@ import { arranged, type Size } from "../document/layout"
 import { type Doc, INPUTS, type Link, links, type NodeDoc, OUTPUTS, type Point } from "../document/model"
 import { modeOf } from "../document/modes"
 import { colourOf, isHandle } from "./colours"
-import { BEND, HEAD, inputsShape, outputsShape, ROW, shapeOf, WIDTH } from "./shape"
+import { BEND, HEAD, inputsShape, outputsShape, ROW, shapeOf, unknownShape } from "./shape"
 
 const SOCKET = 12
 const BORDER = 1 // of a card: its rows lie within
@@ -25,14 +25,16 @@ interface Outline extends Size {
 
 const outlines = new WeakMap<NodeDoc, { spec: NodeType | undefined; modes: Map<string, Outline> }>()
 
-function outlineOf(node: NodeDoc, nodes: Catalogue["nodes"], open: boolean, collapsed: boolean): Outline {
-  const mode = `${open}${collapsed}`
+function outlineOf(doc: Doc, name: string, nodes: Catalogue["nodes"], open: boolean, collapsed: boolean): Outline {
+  const node = doc.nodes![name]!
   const spec = nodes[node.op]
+  const outputs = spec ? [] : readOutputs(doc, name)
+  const mode = `${open}${collapsed}${outputs}`
   let known = outlines.get(node)
   if (!known || known.spec !== spec) outlines.set(node, (known = { spec, modes: new Map() })) // a graph that is a node may have other ports now
   const before = known.modes.get(mode)
   if (before) return before
-  const made = node.op === REROUTE ? bendOutline() : spec ? opOutline(node, spec, open, collapsed) : unknownOutline(node)
+  const made = node.op === REROUTE ? bendOutline() : spec ? opOutline(node, spec, open, collapsed) : unknownOutline(node, outputs)
   known.modes.set(mode, made)
   return made
 }
@@ -56,12 +58,17 @@ function opOutline(node: NodeDoc, spec: NodeType, open: boolean, collapsed: bool
 
 const bendOutline = (): Outline => ({ ...BEND, handles: [handle(PORT, "target", BEND.height / 2 - BORDER, BEND.width), handle(PORT, "source", BEND.height / 2 - BORDER, BEND.width)] })
 
-/** A node whose pack is not here: it keeps its wires, one row for each of its ports. */
-function unknownOutline(node: NodeDoc): Outline {
-  const ports = Object.keys(node.in ?? {})
-  const height = HEAD + 16 + ROW * Math.max(1, ports.length)
-  return { width: WIDTH, height, handles: ports.map((port, i) => handle(port, "target", HEAD + 8 + ROW * (i + 0.5), WIDTH)) }
+function unknownOutline(node: NodeDoc, outputs: readonly string[]): Outline {
+  const { rows, width, height } = unknownShape(node, outputs)
+  const handles = rows.flatMap(({ port, value, output, top }) => [
+    ...(port !== undefined && value === undefined ? [handle(port, "target", top + ROW / 2, width)] : []),
+    ...(output !== undefined ? [handle(output, "source", top + ROW / 2, width)] : []),
+  ])
+  return { width, height, handles }
 }
+
+/** By node whose type is not here, those of its outputs that something reads. */
+export const readOutputs = (doc: Doc, name: string): string[] => [...new Set(links(doc).flatMap(({ node, port }) => (node === name ? [port] : [])))]
 
 type InputTypes = Record<string, { type: TypeShape; multiline?: boolean }>
 
@@ -82,7 +89,7 @@ export function outlinesOf(doc: Doc, nodes: Catalogue["nodes"], check: Check | n
   const inputs = inputsShape(doc, inputTypes(doc, nodes, check))
   const starts = [...inputs.rows.map(({ name, top }) => [name, top] as const), ...inputs.folded.map((name) => [name, inputs.foot] as const)]
   made[INPUTS] = { width: inputs.width, height: inputs.height, handles: starts.map(([name, top]) => handle(name, "source", top + ROW / 2, inputs.width)) }
-  for (const name of inOrder(doc)) made[name] = outlineOf(doc.nodes![name]!, nodes, open.has(name), collapsed.has(name))
+  for (const name of inOrder(doc)) made[name] = outlineOf(doc, name, nodes, open.has(name), collapsed.has(name))
   const outputs = outputsShape(doc)
   made[OUTPUTS] = { ...outputs, handles: outputs.rows.map(({ name, top }) => handle(name, "target", top + ROW / 2, outputs.width)) }
   return made

@@ -1,7 +1,7 @@
 // What a card shows and how large it is, from the document alone: rows have fixed heights, so that sockets are where they are before anything is drawn.
-import type { InputPort, NodeType, OutputPort, TypeShape } from "../api/types"
+import type { InputPort, Json, NodeType, OutputPort, TypeShape } from "../api/types"
 import type { Size } from "../document/layout"
-import { type Doc, INPUTS, isList, isWire, type NodeDoc, OUTPUTS } from "../document/model"
+import { type Doc, INPUTS, isList, isWire, type NodeDoc, OUTPUTS, plain } from "../document/model"
 
 export const WIDTH = 228
 export const HEAD = 34
@@ -120,6 +120,25 @@ export function inputsShape(doc: Doc, types: Record<string, { type: TypeShape; m
   const more = idle.length > FEW ? ROW : 0
   return { rows, folded, idle: more ? idle.length : 0, foot: top, width: WIDE, height: top + more + ROW + PADDING }
 }
+
+export interface UnknownRow {
+  top: number
+  port?: string // at the left
+  value?: string // what is written there, if it is not wired
+  output?: string // at the right
+}
+
+/** What is kept of a node whose type is not here: its wires, and what it is given otherwise. outputs: those that something reads. */
+export function unknownShape(node: NodeDoc, outputs: readonly string[]): Size & { rows: UnknownRow[] } {
+  const wired = Object.entries(node.in ?? {}).flatMap(([port, value]) => (plain(value) === undefined ? [port] : []))
+  const rows: Omit<UnknownRow, "top">[] = Array.from({ length: Math.max(wired.length, outputs.length) }, (_, i) => ({ port: wired[i], output: outputs[i] }))
+  for (const [port, value] of Object.entries(node.in ?? {})) if (!wired.includes(port)) rows.push({ port, value: written(plain(value)!) })
+  const unnamed = (node.comfyui as { widgets?: Json[] } | undefined)?.widgets // ComfyUI's saved workflows name no settings of nodes that are not known
+  if (Array.isArray(unnamed)) rows.push(...unnamed.map((value, i) => ({ port: `${i + 1}`, value: written(value) })))
+  return { rows: rows.map((row, i) => ({ ...row, top: HEAD + PADDING + i * ROW })), width: WIDTH, height: HEAD + 2 * PADDING + ROW * Math.max(1, rows.length) }
+}
+
+const written = (value: Json): string => (typeof value === "string" ? value : JSON.stringify(value))
 
 export const BEND: Size = { width: 44, height: 22 }
 

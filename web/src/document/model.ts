@@ -1,5 +1,5 @@
 // The graph document, and every edit of it as a pure function: a document in, another out. What a port accepts is not decided here.
-import type { Json, Words } from "../api/types"
+import type { ImportLine, Json, Words } from "../api/types"
 import { freeName, isName } from "./names"
 
 export { freeName, isName }
@@ -57,6 +57,7 @@ export interface Layout {
   colours?: Record<string, string>
   notes?: Record<string, Note>
   groups?: Record<string, Group>
+  report?: ImportLine[] // of the file of another program that it was made of
   given?: Record<string, Json> // inputs that have a picture of this server: see giveInput
   seeds?: Record<string, SeedMode> // by "node.port": what becomes of a seed after each run, `keep` where nothing is said
   [unknown: string]: unknown

@@ -44,13 +44,16 @@ export interface Restored {
   doc: Doc
   wanted: string
   missing: Opened["missing"]
+  imported: boolean // from another program: its layout keeps the report of that
 }
 
-/** Read a graph's JSON, or a PNG that carries one, with the inputs that it was run with. Raises ApiError. */
+/** Read a graph's JSON, or a PNG that carries one, with the inputs that it was run with; also what other programs made. Raises ApiError. */
 export async function readFile(file: File): Promise<Restored> {
   const png = file.type === "image/png" || /\.png$/i.test(file.name)
-  const { graph, name, inputs, missing } = await api.open(new Blob([await file.arrayBuffer()], { type: png ? "image/png" : "application/json" }))
-  return { doc: withInputs(graph as Doc, inputs as Record<string, Json>), wanted: name || nameFrom(file.name), missing }
+  const { graph, name, inputs, missing, report } = await api.open(new Blob([await file.arrayBuffer()], { type: png ? "image/png" : "application/json" }))
+  const doc = withInputs(graph as Doc, inputs as Record<string, Json>)
+  const imported = report.length > 0
+  return { doc: imported ? { ...doc, layout: { ...doc.layout, report } } : doc, wanted: name || nameFrom(file.name), missing, imported }
 }
 
 /** The document with these values of its inputs. */

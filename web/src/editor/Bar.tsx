@@ -1,5 +1,5 @@
 // The bar of the editor: what is open and whether it is saved at the left, what one does with it at the right.
-import { ArrowLeft, CircleHelp, Copy, FilePlus2, FolderOpen, History as Past, Menu as Burger, Redo2, Save, Undo2 } from "lucide-react"
+import { ArrowLeft, CircleHelp, Copy, FileInput, FilePlus2, FolderOpen, History as Past, Menu as Burger, Redo2, Save, Undo2 } from "lucide-react"
 import { lazy, Suspense, useEffect, useState } from "react"
 import { Link, useLocation } from "wouter"
 import { useStore } from "zustand"
@@ -27,6 +27,7 @@ export function Bar({ nothing }: { nothing: boolean }) {
   const [past, setPast] = useState(false)
   const name = useDocument(({ name }) => name)
   const title = useDocument(({ root }) => words(root.title))
+  const imported = useDocument(({ root }) => root.layout?.report !== undefined)
   const undoable = useStore(useDocument.temporal, ({ pastStates }) => pastStates.length > 0)
   const redoable = useStore(useDocument.temporal, ({ futureStates }) => futureStates.length > 0)
   useEffect(() => {
@@ -49,6 +50,7 @@ export function Bar({ nothing }: { nothing: boolean }) {
         <Item icon={<Save size={14} />} aside={<Combination written="Mod+S" />} run={() => void saveNow()}>{t("save")}</Item>
         <Item icon={<Copy size={14} />} run={() => void leaveFor(() => openNew({ doc: wholeDoc(), wanted: name || nameFrom(title) }))}>{t("duplicate")}</Item>
         <Item icon={<Past size={14} />} disabled={!name} run={() => setPast(true)}>{t("history")}</Item>
+        {imported && <Item icon={<FileInput size={14} />} aside={<Combination written="I" />} run={() => perform("file.report")}>{t("importReport")}</Item>}
       </Menu>
       {!nothing && <><Title /><SaveState showHistory={() => setPast(true)} /></>}
       <span className="bar-gap" />

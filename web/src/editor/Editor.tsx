@@ -9,6 +9,7 @@ import type { ApiError } from "../api/client"
 import { Boundary } from "../app/Boundary"
 import { loadCatalogue } from "../app/catalogue"
 import { say, useT } from "../app/i18n"
+import { Changes } from "../changes/Changes"
 import { Marked } from "../app/Marked"
 import { sentence, tell } from "../app/toasts"
 import { Canvas } from "../canvas/Canvas"
@@ -60,6 +61,7 @@ export default function Editor({ name }: { name: string }) {
         <Conflict />
         <Keys />
         <Help />
+        {opened && <Changes />}
         {error ? <Failed error={error} again={() => setTries(tries + 1)} /> : opened ? <Graph key={opened} /> : <main className="opening" />}
       </div>
     </ReactFlowProvider>

@@ -1,0 +1,42 @@
+// Nodes that were made with an older version than the one that is installed. What they become is for Python to say.
+import { api } from "../api/client"
+import type { NodeType, Upgraded } from "../api/types"
+import { nodeType } from "../app/catalogue"
+import { tellError } from "../app/toasts"
+import { asked, askedHere } from "../document/asked"
+import type { Doc, NodeDoc } from "../document/model"
+import { currentDoc, edit, editWhole, wholeDoc } from "../document/store"
+import { tellOf } from "./store"
+
+export const versionOf = ({ version }: NodeDoc): number => version ?? 1
+export const isOld = (node: NodeDoc, spec: NodeType | undefined): boolean => spec !== undefined && versionOf(node) < spec.version
+
+/** Those of these nodes of the graph that is shown. */
+export const oldOf = (names: readonly string[]): string[] =>
+  names.filter((name) => {
+    const node = currentDoc().nodes?.[name]
+    return node && isOld(node, nodeType(node.op))
+  })
+
+/** Whether there is one in a document, or in a definition of it. */
+export function anyOld(doc: Doc): boolean {
+  const own = Object.values(doc.nodes ?? {}).some((node) => isOld(node, nodeType(node.op)))
+  return own || Object.values(doc.graphs ?? {}).some(anyOld)
+}
+
+/** Bring nodes of the graph that is shown to the installed versions, or (no names) all of the whole document: one step of undo. Then it is told what became of them. */
+export async function upgrade(names?: readonly string[]): Promise<void> {
+  const before = wholeDoc()
+  let found: Upgraded
+  try {
+    found = await api.upgrade({ ...(names ? askedHere() : asked()), nodes: names ? [...names] : null })
+  } catch (error) {
+    return tellError(error)
+  }
+  if (wholeDoc() !== before) return upgrade(names) // it was edited meanwhile
+  const { nodes, outputs, graphs } = found.graph as Doc
+  const made = { nodes, ...(outputs && { outputs }) }
+  if (names) edit((doc) => ({ ...doc, ...made }))
+  else editWhole((root) => ({ ...root, ...made, ...(graphs && { graphs }) }))
+  tellOf({ kind: "upgrade", changes: found.changes, problems: found.problems })
+}

@@ -1,0 +1,31 @@
+export const en = {
+  olderNode: "Made with version {from}; {to} is installed. Click to upgrade it.",
+  upgradeSelected: "Upgrade to the installed version",
+  upgradeAll: "Upgrade all older nodes",
+  upgraded: "Upgraded",
+  upgradedHelp: "These nodes are of the installed versions now, and may give something else than before. Undo brings the older ones back.",
+  importReport: "Import report",
+  copyReport: "Copy the report",
+  report_missing: "To be given",
+  report_placeholder: "Placeholders",
+  report_changed: "With a difference",
+  report_leftOut: "Left out",
+  report_mapped: "Mapped",
+  report_note: "Notes",
+}
+
+export const zh: typeof en = {
+  olderNode: "由版本 {from} 创建，已安装版本 {to}。点击升级。",
+  upgradeSelected: "升级到已安装的版本",
+  upgradeAll: "升级所有旧版节点",
+  upgraded: "已升级",
+  upgradedHelp: "这些节点现在是已安装的版本，结果可能与以前不同。撤销可以恢复旧版节点。",
+  importReport: "导入报告",
+  copyReport: "复制报告",
+  report_missing: "需要提供",
+  report_placeholder: "占位节点",
+  report_changed: "有差异",
+  report_leftOut: "已略去",
+  report_mapped: "已对应",
+  report_note: "说明",
+}
