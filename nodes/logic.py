@@ -1,9 +1,11 @@
-"""Logic: choosing between branches, of which only the chosen one runs."""
+"""Logic: choosing between branches, of which only the chosen one runs; counting rounds."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from flowmm.catalog import node
-from flowmm.sockets import T
+from flowmm.sockets import Help, T
 
 
 @node(version=1, title={"en": "Reroute", "zh": "转接"}, tags=("logic",), hands_on=True)
@@ -37,3 +39,14 @@ def switch(condition: bool, then: T, otherwise: T) -> T:
     Reference: Python's conditional expression.
     """
     return then if condition else otherwise
+
+
+@node(version=1, title={"en": "Count", "zh": "计数"}, tags=("logic",))
+def count(so_far: Annotated[int, Help("How many there were before")] = 0) -> int:
+    """One more than before: carried by a loop, the number of its rounds.
+
+    Returns so_far + 1.
+
+    Reference: Python itertools.count.
+    """
+    return so_far + 1

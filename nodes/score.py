@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Generic, Literal, NamedTuple
 
 from flowmm.catalog import node
-from flowmm.sockets import Between, Fact, Help, Image, Known, Labels, Score, Text
+from flowmm.sockets import Between, Fact, Help, Image, Known, Labels, Score, T, Text
 
 Axis = Literal["rows", "columns"]
 
@@ -115,16 +115,15 @@ def rank(
     """
     import numpy
 
-    rows, columns = score.values.shape
+    columns = score.values.shape[1]
     pictures = [Image(image.pixels[i : i + 1]) for image in images for i in range(len(image))]
     if len(pictures) != columns:
         raise ValueError(f"the score has {columns} columns, but there are {len(pictures)} pictures")
-    if row >= rows:
-        raise ValueError(f"there is no row {row}: the score has {rows}")
-    order = numpy.argsort(-score.values[row], kind="stable")[:count]
+    values = _row(score, row)
+    order = numpy.argsort(-values, kind="stable")[:count]
     names = score.columns or tuple(str(i) for i in range(columns))
     best = tuple(names[i] for i in order)
-    values = score.values[row][order]
+    values = values[order]
     captions = Text(tuple(f"{one}\n{value:.2f}" for one, value in zip(best, values)))
     return Ranked([pictures[i] for i in order], captions, Score(values[None], score.rows[row : row + 1], best))
 
@@ -136,7 +135,58 @@ def _(known: Known) -> dict[str, Fact]:
     return {"images": Fact(count=kept), "captions": Fact((kept,)), "scores": Fact((1, kept), known.dtype("score"))}
 
 
+class Chosen(NamedTuple, Generic[T]):
+    """best: the item.
+
+    place: where it stands in the list, from 0.
+
+    score: its score.
+    """
+
+    best: T
+    place: int
+    score: float
+
+
+@node(version=1, title={"en": "Choose the best", "zh": "选出最佳"}, tags=("score", "logic"))
+def choose(score: Score, items: list[T], *, row: Annotated[int, Between(0), Help("The row to choose by, usually the text asked for")] = 0) -> Chosen[T]:
+    """Of several things, pictures or anything else, the one with the highest score: best of N. A tie takes the earlier one.
+
+    score: [R, C], its columns are the items; items: C of one type. Another number, no item, and a score that is no number are errors.
+    Returns the item, its place and its score.
+
+    Reference: how DALL-E picks from what it drew by CLIP (Ramesh et al., 2021, section 2.6).
+    """
+    import numpy
+
+    values = _row(score, row)
+    if len(items) != len(values):
+        raise ValueError(f"the score has {len(values)} columns, but there are {len(items)} items to choose from")
+    if not items or numpy.isnan(values).any():
+        raise ValueError("a score among them is no number" if items else "there is nothing to choose from")
+    place = int(values.argmax())
+    return Chosen(items[place], place, float(values[place]))
+
+
+@node(version=1, title={"en": "Score is at least", "zh": "分数是否达到"}, tags=("score", "logic"))
+def at_least(score: Score, *, least: Annotated[float, Help("The lowest score that is good enough")] = 0.5) -> bool:
+    """Whether all of it is good enough: what ends a loop, or what a switch asks.
+
+    score: [R, C]. Returns true if none of its values is lower than `least`; one that is no number never is good enough.
+
+    Reference: numpy.all.
+    """
+    return bool((score.values >= least).all())
+
+
 @name.describe
 @softmax.describe
 def _(known: Known) -> Fact:
     return Fact(known.shape("score", 2), known.dtype("score"))
+
+
+def _row(score: Score, row: int) -> Any:
+    """The values of one row. Raises ValueError."""
+    if row >= len(score.values):
+        raise ValueError(f"there is no row {row}: the score has {len(score.values)}")
+    return score.values[row]

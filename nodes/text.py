@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from flowmm.catalog import node
-from flowmm.sockets import Between, Fact, Help, Known, Multiline, Text
+from flowmm.sockets import Between, Fact, Help, Known, Multiline, Seed, Text
 
 SLOT = "{}"
 
@@ -114,6 +114,25 @@ def gather(texts: list[Text]) -> Text:
     if not texts:
         raise ValueError("there is no text to gather")
     return Text(tuple(line for text in texts for line in text))
+
+
+@node(version=1, title={"en": "Numbers as text", "zh": "数字转文本"}, tags=("text",))
+def numbers(numbers: list[float | Seed | None]) -> Text:
+    """Numbers or seeds as a person writes them, for labels: 3.0 as 3, a tenth as 0.1, none as –.
+
+    numbers: at least one; returns a string for each.
+
+    Reference: Python str.
+    """
+    if not numbers:
+        raise ValueError("there is no number to write")
+    return Text(tuple("–" if number is None else str(number).removesuffix(".0") for number in numbers))
+
+
+@numbers.describe
+def _(known: Known) -> Fact:
+    fact = known.facts.get("numbers")
+    return Fact((fact.count if fact is not None else None,))
 
 
 @node(version=1, title={"en": "Cut text", "zh": "截断文本"}, tags=("text",))

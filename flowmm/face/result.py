@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files import write_whole
-from ..sockets import Handle, Image, Labels, Score, Text, Value
+from ..sockets import Handle, Image, Labels, Score, Seed, Text, Value
 from ..sockets.values import numbered
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def write(value: Any, stem: Path, *, embed: bool = True) -> list[Path]:
 
 
 def files(value: Any, stem: str, *, embed: bool = True) -> Iterator[tuple[str, bytes]]:
-    """One output as the files that hold it, by name: pictures as PNG, scores as CSV, texts as text, plain values and labels as JSON,
+    """One output as the files that hold it, by name: pictures as PNG, scores as CSV, texts as text, plain values, seeds and labels as JSON,
     a list as the files of its items, anything else as safetensors."""
     if isinstance(value, Image):
         for i in range(len(value)):
@@ -108,6 +108,8 @@ def files(value: Any, stem: str, *, embed: bool = True) -> Iterator[tuple[str, b
         yield f"{stem}.csv", text.getvalue().encode()
     elif isinstance(value, Labels):
         yield f"{stem}.json", _json([[{"label": n, "probability": float(p)} for n, p in zip(names, row)] for names, row in zip(value.names, value.probabilities)])
+    elif isinstance(value, Seed):
+        yield f"{stem}.json", _json(value.value)
     elif isinstance(value, Text):
         yield f"{stem}.txt", ("\n".join(value.lines) + "\n").encode()
     elif isinstance(value, list) and value and all(isinstance(item, Value) for item in value):

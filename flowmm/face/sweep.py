@@ -17,7 +17,7 @@ from ..engine.events import Event
 from ..engine.workers.base import NodeFailed
 from ..files import write_whole
 from ..graph.problems import GraphError, Problem, listed, sentence
-from ..sockets import Image, Labels, Score, Text
+from ..sockets import Image, Labels, Score, Seed, Text
 from .axes import MOST_CELLS, axis
 from .result import figure, files
 
@@ -205,11 +205,13 @@ def as_lines(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def said(value: Any) -> Any:
-    """A value as a cell of a table: plain values and texts as they are, the best of labels and scores, of the rest what it is."""
+    """A value as a cell of a table: plain values, seeds and texts as they are, the best of labels and scores, of the rest what it is."""
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     if isinstance(value, Text):
         return "\n".join(value.lines)
+    if isinstance(value, Seed):
+        return value.value
     if isinstance(value, Labels):
         return ", ".join(f"{names[0]} {shares[0]:.3f}" for names, shares in zip(value.names, value.probabilities) if names)
     if isinstance(value, Score) and value.values.size == 1:

@@ -1,12 +1,14 @@
 """What a describe rule says before a run is what the run gives: shape, dtype, count."""
 
+from dataclasses import replace
+
 import numpy as np
 import PIL.Image
 import pytest
 
 import flowmm
 from flowmm.graph.describe import describe
-from flowmm.nodes import clip, diffusion, image, score, text, tokens, vision
+from flowmm.nodes import clip, diffusion, image, score, seed, text, tokens, vision
 from flowmm.sockets import Fact, Image, Known, Score, Seed, Text
 
 
@@ -15,8 +17,8 @@ def fact(value):
     if isinstance(value, Text):
         return Fact((len(value),))
     if isinstance(value, list):
-        return Fact(value[0].pixels.shape, str(value[0].pixels.dtype), len(value))
-    for part in vars(value).values():
+        return replace(fact(value[0]), count=len(value))
+    for part in getattr(value, "__dict__", {}).values():
         if hasattr(part, "shape"):
             return Fact(tuple(part.shape), str(part.dtype).removeprefix("torch."))
     return Fact()
@@ -55,6 +57,8 @@ TABLE = Score(np.arange(12, dtype=np.float32).reshape(4, 3))
         (score.softmax, {"score": TABLE}, {}),
         (score.top, {"score": TABLE}, {"count": 2}),
         (score.top, {"score": TABLE}, {"count": 50}),
+        (text.numbers, {"numbers": [1.0, 2.0]}, {}),
+        (seed.several, {}, {"seed": Seed(0), "count": 3}),
         (image.resize, {"image": PICTURES}, {"width": 8, "height": 9}),
         (image.split, {"image": PICTURES}, {}),
         (image.sheet, {"images": [PICTURES]}, {}),

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from flowmm.nodes import logic, score, text
-from flowmm.sockets import Image, Score, Text
+import flowmm
+from flowmm.nodes import logic, score, seed, text
+from flowmm.sockets import Image, Score, Seed, Text
+from flowmm.sockets.values import LARGEST_SEED
 
 TABLE = Score(np.array([[1.0, 5.0], [3.0, 5.0], [2.0, -1.0]], dtype=np.float32), ("a", "b", "c"), ("x", "y"))
 
@@ -70,6 +72,49 @@ def test_pictures_are_ranked_by_a_row():
         score.rank(TABLE, images[:1])
     with pytest.raises(ValueError, match="no row 3"):
         score.rank(TABLE, images, row=3)
+
+
+def test_the_best_of_anything_is_chosen_with_its_place_and_score():
+    for items in (["left", "right"], [Seed(3), Seed(4)], [1.5, None]):
+        assert score.choose(TABLE, items) == (items[1], 1, 5.0)
+    assert score.choose(TABLE, ["left", "right"], row=1) == ("right", 1, 5.0) and score.choose(TABLE, ["left", "right"], row=2) == ("left", 0, 2.0)
+    assert score.choose(Score(np.ones((1, 3), dtype=np.float32)), [7, 8, 9]).best == 7, "a tie takes the earlier one"
+    for wrong, told in (
+        (lambda: score.choose(TABLE, ["left"]), "2 columns, but there are 1 items"),
+        (lambda: score.choose(TABLE, ["left", "right"], row=3), "no row 3: the score has 3"),
+        (lambda: score.choose(Score(np.zeros((1, 0), dtype=np.float32)), []), "nothing to choose from"),
+        (lambda: score.choose(Score(np.array([[np.nan, 1.0]])), [1, 2]), "no number"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            wrong()
+
+
+def test_what_is_chosen_has_the_type_of_what_it_was_chosen_from():
+    with flowmm.Graph() as graph:
+        best = score.choose(graph.input("score"), seed.several(0))
+        graph.output(seed=best.best, next=seed.next(best.best))
+    assert graph.check().errors() == []
+    with flowmm.Graph() as graph:
+        graph.output(text=text.pick(score.choose(graph.input("score"), seed.several(0)).best))
+    error, = graph.check().errors()
+    assert error.code == "type-mismatch" and "Seed" in str(error)
+
+
+def test_a_score_is_good_enough_when_all_of_it_is():
+    assert score.at_least(TABLE, least=-1.0) and not score.at_least(TABLE, least=-0.9)
+    assert not score.at_least(Score(np.array([[np.nan]])), least=0.0)
+
+
+def test_seeds_follow_each_other_as_those_of_a_batch_do():
+    assert seed.next(Seed(7)) == Seed(8) and seed.next(Seed(7), by=4) == Seed(11) and seed.next(Seed(LARGEST_SEED)) == Seed(0)
+    assert seed.several(Seed(5), count=3) == [Seed(5), Seed(6), Seed(7)]
+    assert logic.count() == 1 and logic.count(4) == 5
+
+
+def test_numbers_are_written_as_a_person_writes_them():
+    assert text.numbers([3.0, 0.1, 2, -7.5, 1e-7, Seed(12), None]).lines == ("3", "0.1", "2", "-7.5", "1e-07", "12", "–")
+    with pytest.raises(ValueError, match="no number"):
+        text.numbers([])
 
 
 def test_a_switch_hands_on_the_chosen_branch():
