@@ -13,8 +13,8 @@ import typer
 from ..graph.check import UNSET
 from ..graph.problems import GraphError, Problem, listed
 from ..graph.signature import Parameter
-from ..sockets import Image, Text
-from ..sockets.types import Choice, ListOf, Plain, Socket, Type, Union
+from ..sockets import Image, Seed, Text
+from ..sockets.types import NONE, Choice, ListOf, Plain, Socket, Type, Union
 from .axes import written
 from .graph import Graph
 
@@ -50,7 +50,7 @@ def run_command(graph: Graph, arguments: list[str]) -> None:
 
     def command(**given: Any) -> None:
         options = {name: given.pop(name) for name in OPTIONS}
-        inputs = {name: _given(value) for name, value in given.items() if value is not None and value != []}
+        inputs = {name: _given(value, graph.inputs[name].type) for name, value in given.items() if value is not None and value != []}
         inputs.update(settings(options["set"]))
         _run(graph, inputs, axes(graph, options["each"]), options)
 
@@ -116,15 +116,16 @@ def _option(parameter: Parameter) -> inspect.Parameter:
 
 
 def python_type(type_: Type) -> tuple[type, bool]:
-    """What the command line parses an input as, and whether it may be given several times."""
+    """What the command line parses an input as, of a list its items, and whether it may be given several times."""
     members = type_.members if isinstance(type_, Union) else (type_,)
-    if any(isinstance(m, ListOf) or (isinstance(m, Socket) and m.cls in (Text, Image)) for m in members):
-        return str, True
-    plain = [m.cls for m in members if isinstance(m, Plain) and m.cls in (int, float, bool)]
-    if len(members) == len([m for m in members if isinstance(m, Plain)]) and plain:
-        return (float if float in plain else plain[0]), False
-    if any(isinstance(m, Socket) and m.cls.__name__ == "Seed" for m in members):
-        return int, False
+    items = [python_type(m.item) for m in members if isinstance(m, ListOf)] + [(str, False) for m in members if isinstance(m, Socket) and m.cls in (Text, Image)]
+    if items:
+        kinds = {str if several or kind is bool else kind for kind, several in items}
+        return (str if str in kinds else float if float in kinds else int), True
+    plain = [m.cls for m in members if isinstance(m, Plain)] + [int for m in members if isinstance(m, Socket) and m.cls is Seed]
+    numbers = [kind for kind in plain if kind in (int, float, bool)]
+    if numbers and len(plain) == len(members):
+        return (float if float in numbers else numbers[0]), False
     return str, False
 
 
@@ -133,8 +134,11 @@ def _metavar(type_: Type) -> str:
     return "|".join(dict.fromkeys(str(m).upper() if not isinstance(m, Choice) else "CHOICE" for m in members))
 
 
-def _given(value: Any) -> Any:
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
+def _given(value: Any, type_: Type) -> Any:
+    """An option's value as the graph is given it: one that was given once is no list, unless a list is all that the input takes."""
+    members = type_.members if isinstance(type_, Union) else (type_,)
+    lists = all(isinstance(member, ListOf) or member == NONE for member in members)
+    return value[0] if isinstance(value, list) and len(value) == 1 and not lists else value
 
 
 def _run(graph: Graph, inputs: dict[str, Any], each: dict[str, list[Any]], options: dict[str, Any]) -> None:

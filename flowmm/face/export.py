@@ -21,7 +21,6 @@ from ..graph.problems import GraphError, Problem, shorten
 from ..graph.signature import Parameter, parameters
 from ..graph.surface import framed, piece_type
 from ..graph.wiring import Wiring, wire
-from ..sockets.types import ListOf, Plain, Type, Union
 from .command import python_type
 from .export_body import function, is_switch
 from .export_text import WIDTH, Names, Values, call, filled, quoted
@@ -36,7 +35,7 @@ OWN = (  # what a script uses or names itself
     "accept", "argparse", "itertools", "shipped", "write", "Path", "HERE", "Literal",
 )  # fmt: skip
 
-HEAD = """Written by flowmm {version} from the graph {name}. It calls the graph's nodes one after another, on the CPU,
+HEAD = """Written by flowmm {version} from the graph {name}. It calls the graph's nodes one after another, on the CPU, \
 without flowmm's scheduler and cache, and gives the same."""
 
 
@@ -155,10 +154,9 @@ class _Script:
         return f"{bound}.{function}"
 
     def text(self) -> str:
-        called = {body.piece.identity: body.name for body in self.bodies.values()}
-        functions = [function(body, self._room, called, self.names, self.values) for body in self.bodies.values()]
+        functions = [function(body, self._room, self.bodies, self.names, self.values) for body in self.bodies.values()]
         main = self._main()
-        head = [f'"""{_safe(self.graph.title)}', "", *HEAD.format(version=__version__, name=_safe(self.graph.name)).split("\n"), '"""']
+        head = [f'"""{_safe(self.graph.title)}', "", *textwrap.wrap(HEAD.format(version=__version__, name=_safe(self.graph.name)), WIDTH), '"""']
         parts = ["\n".join(head), "from __future__ import annotations", self._imports()]
         if self.values.here:
             parts.append("HERE = Path(__file__).resolve().parent")
@@ -192,7 +190,7 @@ class _Script:
                 settings.append(f"dest={quoted(self.top.given[name])}")
             if kind is bool:
                 settings.append("action=argparse.BooleanOptionalAction")
-            elif kind is not str or (kind := _item(parameter.type)) is not str:
+            elif kind is not str:
                 settings.append(f"type={kind.__name__}")
             if several:
                 settings.append('nargs="+"')
@@ -209,13 +207,6 @@ class _Script:
             f"    for name, value in {self.top.name}(**given).items():", "        for path in write(value, folder / name):", "            print(path)",
         ]  # fmt: skip
         return "\n".join(lines)
-
-
-def _item(type_: Type) -> type:
-    """What the items of a list are read as."""
-    members = type_.members if isinstance(type_, Union) else (type_,)
-    items = [member.item.cls for member in members if isinstance(member, ListOf) and isinstance(member.item, Plain)]
-    return items[0] if items and items[0] in (int, float) else str
 
 
 def _from(package: str, names: list[str]) -> str:

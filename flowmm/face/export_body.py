@@ -23,8 +23,8 @@ SWITCH = "logic.switch"
 Path_ = tuple[tuple[int, str], ...]  # the branches of switches that a node lies in, outermost first
 
 
-def function(body: Body, room: Callable[[str], str], pieces: dict[str, str], names: Names, values: Values) -> str:
-    """The function's text. room: what a node type is called; pieces: by identity the functions of other graphs; names: of the module."""
+def function(body: Body, room: Callable[[str], str], pieces: dict[str, Body], names: Names, values: Values) -> str:
+    """The function's text. room: what a node type is called; pieces: other graphs by identity, those it uses written already; names: of the module."""
     return _Function(body, room, pieces, names.within(), values).text()
 
 
@@ -35,7 +35,7 @@ def is_switch(body: Body, i: int) -> bool:
 
 
 class _Function:
-    def __init__(self, body: Body, room: Callable[[str], str], pieces: dict[str, str], names: Names, values: Values):
+    def __init__(self, body: Body, room: Callable[[str], str], pieces: dict[str, Body], names: Names, values: Values):
         self.body, self.wiring, self.values = body, body.wiring, values
         self.room, self.pieces, self.names = room, pieces, names
         self.given = body.given = {name: names.new(name) for name in body.declared}
@@ -206,13 +206,14 @@ class _Function:
 
     def _called(self, i: int) -> str:
         piece = self.body.pieces.get(self.wiring.names[i])
-        return self.pieces[piece.identity] if piece is not None else self.room(self.body.node(i).op)
+        return self.pieces[piece.identity].name if piece is not None else self.room(self.body.node(i).op)
 
     def _arguments(self, i: int, instead: dict[str, str]) -> list[str]:
         """What a node is called with: first what must be given, by place; the rest by name. instead: what stands for ports of a frame."""
-        spec, wires = self.wiring.specs[i], self.wiring.wires[i]
+        spec, wires, piece = self.wiring.specs[i], self.wiring.wires[i], self.body.pieces.get(self.wiring.names[i])
         found, order = [], spec.inputs
-        if self.wiring.names[i] not in self.body.pieces:
+        given = self.pieces[piece.identity].given if piece is not None else {}
+        if piece is None:
             signature = inspect.signature(spec.function).parameters
             order = {name: spec.inputs[name] for name in signature if name in spec.inputs}
             ordinary = {name for name, one in signature.items() if one.kind is one.POSITIONAL_OR_KEYWORD}
@@ -226,7 +227,7 @@ class _Function:
                 continue
             text = instead.get(name) or self._wire(wires[name], port, i)
             by_place = by_place and name in ordinary and (port.required or name in instead)
-            found.append(text if by_place else f"{name}={text}")
+            found.append(text if by_place else f"{given.get(name, name)}={text}")
         return found
 
     # ── what is wired ───────────────────────────────────────────────────────────────────────────

@@ -47,12 +47,13 @@ def write_sheet(folder: Path) -> tuple[Path, Path]:
 
 
 def _tile(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """Filled, with whole pixels where a small picture is enlarged."""
+    """A small picture enlarged by whole pixels and filling the tile; of a larger one, which may be a sheet, everything."""
     import PIL.Image
     import PIL.ImageOps
 
-    small = min(picture.size) < TILE
-    return PIL.ImageOps.fit(picture.convert("RGB"), (TILE, TILE), PIL.Image.Resampling.NEAREST if small else PIL.Image.Resampling.LANCZOS)
+    if min(picture.size) < TILE:
+        return PIL.ImageOps.fit(picture.convert("RGB"), (TILE, TILE), PIL.Image.Resampling.NEAREST)
+    return PIL.ImageOps.pad(picture.convert("RGB"), (TILE, TILE), PIL.Image.Resampling.LANCZOS, color="white")
 
 
 def _pictures(result: Result) -> Iterator[PIL.Image.Image]:

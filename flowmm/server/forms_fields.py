@@ -272,7 +272,7 @@ def shown(name: str, type_: Type | None, title: str) -> Shown:
         return Shown(name, "html", gr.HTML(label=title, container=True))
     if all_are(Text) or plain == {str} and len(found) == 1:
         return Shown(name, "text", gr.Textbox(label=title, lines=2, max_lines=20, interactive=False, buttons=["copy"]))
-    if plain and plain <= {int, float} and len(plain) == len(found):
+    if all_are(Seed) or plain and plain <= {int, float} and len(plain) == len(found):
         return Shown(name, "number", gr.Number(label=title, interactive=False))
     return Shown(name, "json", gr.JSON(label=title))
 
@@ -299,6 +299,8 @@ def payload(one: Shown, value: Any, summary: Mapping[str, Any], at: str) -> Any:
         return value._repr_html_()
     if one.kind == "text":
         return str(value)
+    if isinstance(value, Seed):
+        return value.value
     return exact(value) if isinstance(value, (str, int, float, bool, list, dict)) and is_plain(value) else dict(summary)
 
 

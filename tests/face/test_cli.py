@@ -49,6 +49,17 @@ def test_options_reach_the_graph_and_outputs_are_saved(flowmm, graph, tmp_path):
     assert (tmp_path / "here" / "text.txt").read_text() == "the dog, the dog\nthe cow, the cow\n"
 
 
+def test_a_list_of_numbers_is_given_by_its_option_once_a_number(flowmm, tmp_path):
+    path = tmp_path / "numbers.json"
+    path.write_text(json.dumps({"flowmm": 1, "inputs": {"numbers": {"default": [1]}}, "outputs": {"text": {"from": "n.text"}},
+                                "nodes": {"n": {"op": "text.numbers", "in": {"numbers": {"from": "input.numbers"}}}}}))  # fmt: skip
+    for given, lines in ((["1.5", "2"], "1.5\n2\n"), (["7"], "7\n")):
+        done = flowmm("run", path, *(word for number in given for word in ("--numbers", number)), "-o", "here", "-q")
+        assert done.returncode == 0 and (tmp_path / "here" / "text.txt").read_text() == lines, done.stderr
+    done = flowmm("run", path, "--numbers", "many", "-q")
+    assert done.returncode == 2 and "valid number" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_an_input_named_like_an_option_is_set_with_set(flowmm, graph, tmp_path):
     done = flowmm("run", graph, "--set", "out=+", "-o", "here", "-q")
     assert done.returncode == 0 and (tmp_path / "here" / "text.txt").read_text() == "a cat+a cat\n"

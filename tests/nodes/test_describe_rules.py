@@ -8,7 +8,7 @@ import pytest
 
 import flowmm
 from flowmm.graph.describe import describe
-from flowmm.nodes import clip, diffusion, image, score, seed, text, tokens, vision
+from flowmm.nodes import clip, diffusion, image, score, seeds, text, tokens, vision
 from flowmm.sockets import Fact, Image, Known, Score, Seed, Text
 
 
@@ -58,7 +58,7 @@ TABLE = Score(np.arange(12, dtype=np.float32).reshape(4, 3))
         (score.top, {"score": TABLE}, {"count": 2}),
         (score.top, {"score": TABLE}, {"count": 50}),
         (text.numbers, {"numbers": [1.0, 2.0]}, {}),
-        (seed.several, {}, {"seed": Seed(0), "count": 3}),
+        (seeds.several, {}, {"seed": Seed(0), "count": 3}),
         (image.resize, {"image": PICTURES}, {"width": 8, "height": 9}),
         (image.split, {"image": PICTURES}, {}),
         (image.sheet, {"images": [PICTURES]}, {}),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import flowmm
-from flowmm.nodes import logic, score, seed, text
+from flowmm.nodes import logic, score, seeds, text
 from flowmm.sockets import Image, Score, Seed, Text
 from flowmm.sockets.values import LARGEST_SEED
 
@@ -91,11 +91,11 @@ def test_the_best_of_anything_is_chosen_with_its_place_and_score():
 
 def test_what_is_chosen_has_the_type_of_what_it_was_chosen_from():
     with flowmm.Graph() as graph:
-        best = score.choose(graph.input("score"), seed.several(0))
-        graph.output(seed=best.best, next=seed.next(best.best))
+        best = score.choose(graph.input("score"), seeds.several(0))
+        graph.output(seed=best.best, next=seeds.next(best.best))
     assert graph.check().errors() == []
     with flowmm.Graph() as graph:
-        graph.output(text=text.pick(score.choose(graph.input("score"), seed.several(0)).best))
+        graph.output(text=text.pick(score.choose(graph.input("score"), seeds.several(0)).best))
     error, = graph.check().errors()
     assert error.code == "type-mismatch" and "Seed" in str(error)
 
@@ -106,8 +106,8 @@ def test_a_score_is_good_enough_when_all_of_it_is():
 
 
 def test_seeds_follow_each_other_as_those_of_a_batch_do():
-    assert seed.next(Seed(7)) == Seed(8) and seed.next(Seed(7), by=4) == Seed(11) and seed.next(Seed(LARGEST_SEED)) == Seed(0)
-    assert seed.several(Seed(5), count=3) == [Seed(5), Seed(6), Seed(7)]
+    assert seeds.next(Seed(7)) == Seed(8) and seeds.next(Seed(7), by=4) == Seed(11) and seeds.next(Seed(LARGEST_SEED)) == Seed(0)
+    assert seeds.several(Seed(5), count=3) == [Seed(5), Seed(6), Seed(7)]
     assert logic.count() == 1 and logic.count(4) == 5
 
 

@@ -101,6 +101,7 @@ def test_pieces_are_functions_each_once(runtime):
         ({"n": ("both", {"a": wire("input.xs"), "b": {"value": [4, 5, 6]}}, {"each": ["a", "b"]}), "t": ("total", {"items": wire("n.product")})}, {"out": "t.value", "sums": "n.sum"}),
         ({"n": ("both", {"a": wire("input.xs"), "b": {"value": [4, 5]}}, {"each": ["a", "b"], "combine": "product"})}, {"out": "n.sum"}),
         ({"n": ("graph:step", {"x": {"list": [1, wire("p.value")]}, "by": 5}, {"each": ["x"]}), "p": ("add", {"a": 1})}, {"out": "n.product"}),
+        ({"n": ("graph:named", {"step": 4}), "m": ("graph:named", {"step": {"list": [1, 2]}}, {"each": ["step"]})}, {"out": "n.out", "all": "m.out"}),
         ({"n": ("shout", {"text": {"value": ["a", "b"]}, "mark": "?"}, {"each": ["text"]})}, {"out": "n.text"}),
         ({"n": ("graph:step", {"x": 1, "by": 7, "limit": 30}, {"loop": {"carry": {"x": "out"}, "until": "enough", "most": 50}})}, {"out": "n.out", "all": "n.product"}),
         ({"n": ("graph:step", {"x": 1, "by": 2}, {"loop": {"carry": {"x": "product", "by": "out"}, "most": 4}})}, {"out": "n.out"}),
@@ -118,7 +119,8 @@ def test_pieces_are_functions_each_once(runtime):
 def test_frames_modes_and_names_give_what_the_graph_gives(nodes, outputs, runtime):
     rows = doc({"n": ("add", {"a": wire("input.row")}, {"each": ["a"]})}, {"out": "n.value"}, {"row": ...})
     half = doc({"n": ("add", {"a": wire("input.x")}), "m": ("add", {"a": wire("n.value")}, {"mode": "mute"})}, {"out": "n.value", "gone": "m.value"}, {"x": ...})
-    made = graph(nodes, outputs, {"xs": [1, 2, 3]}, graphs={"step": STEP, "rows": rows, "half": half})
+    named = doc({"n": ("graph:step", {"x": wire("input.step")})}, {"out": "n.out"}, {"step": ...})  # an input called like the function of a piece
+    made = graph(nodes, outputs, {"xs": [1, 2, 3]}, graphs={"step": STEP, "rows": rows, "half": half, "named": named})
     values, text = called(made)
     assert values == dict(made.run(runtime=runtime)) and values
     assert all(len(line) <= 120 for line in text.splitlines()), text

@@ -9,7 +9,7 @@ from flowmm.sockets import Between, Fact, Help, Known, Seed
 from flowmm.sockets.values import LARGEST_SEED
 
 
-@node(version=1, title={"en": "Next seed", "zh": "下一个种子"}, tags=("seed",))
+@node(version=1, title={"en": "Next seed", "zh": "下一个种子"}, tags=("logic",))
 def next(seed: Seed, *, by: Annotated[int, Between(1, 1_000_000), Help("How far on; a batch of so many draws from those between")] = 1) -> Seed:
     """The seed that follows, for another try in a loop.
 
@@ -20,7 +20,7 @@ def next(seed: Seed, *, by: Annotated[int, Between(1, 1_000_000), Help("How far 
     return _after(seed, by)
 
 
-@node(version=1, title={"en": "Several seeds", "zh": "多个种子"}, tags=("seed",))
+@node(version=1, title={"en": "Several seeds", "zh": "多个种子"}, tags=("logic",))
 def several(seed: Seed, *, count: Annotated[int, Between(1, 1000), Help("Seeds made")] = 4) -> list[Seed]:
     """Seeds in a row, for a node that runs once for each.
 
