@@ -91,6 +91,16 @@ class _Closed(Opening):
         self.nodes[name] = node.model_copy(update={"inputs": inputs})
         if is_graph:
             self.pieces[name] = piece
+        if is_graph and self.muted:
+            self._lessen(name, node, piece)
+
+    def _lessen(self, name: str, node: NodeDoc, piece: Piece) -> None:
+        """Leave out what a frame does not give, as something in it is muted; the frame itself where its rounds depend on that."""
+        missing = _Closed(piece, self.finder).whole().missing
+        carried = {*node.loop.carry.values(), node.loop.until} if node.loop is not None else set()
+        if missing.keys() & carried or missing.keys() >= piece.document.outputs.keys():
+            self.off[name] = next(iter(missing.values()), "")
+        self.lowered.gone.update((f"{name}.{output}", muted) for output, muted in missing.items())
 
 
 def _mutes(piece: Piece, finder: Finder) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..graph.document import source_of
+from ..graph.lower import Nothing
 from ..graph.problems import GraphError, Problem, closest, listed
 from ..graph.wiring import Link
 
@@ -36,6 +37,8 @@ def targets(graph: Graph, only: list[str] | None) -> dict[str, Link]:
 def edge(graph: Graph, name: str) -> Link:
     """The wire called "node.output". Raises GraphError."""
     led, _ = graph.lowered.lead({"from": name})
+    if isinstance(led, Nothing) and led.muted:
+        raise GraphError([Problem("muted", f"`{name}` cannot do without `{led.muted}`, which is muted", fix="Turn it on again.")])
     node, _, output = (source_of(led) or name).partition(".")
     index = graph.wiring.index.get(node)
     spec = graph.wiring.specs[index] if index is not None else None

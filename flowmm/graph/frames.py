@@ -42,6 +42,10 @@ class Frame:
         """The ports whose value differs from round to round."""
         return tuple(port for port, _ in self.carry) if self.most else self.each
 
+    def can_lose(self, port: str) -> bool:
+        """Whether the frame runs without what this port of its exit is given: an output that no round depends on."""
+        return not port.startswith(":") and port != self.until and all(port != output for _, output in self.carry)
+
 
 def frame_of(
     name: str, node: NodeDoc, declared: Mapping[str, InputDoc], outputs: Collection[str], inputs: Mapping[str, Any]

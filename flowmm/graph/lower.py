@@ -49,8 +49,9 @@ class Lowered:
     """document: of plain nodes alone. uses: the graphs that are nodes in it, by identity, first come first.
 
     stand_ins: by node that is no more, what each of its outputs stands for. off: by node that is left out, the muted one because of which;
-    "" where something is broken. missing: outputs of the graph that are left out with them. excused: (node, port) of which it was told
-    already why nothing is wired there. behind: by node, those that should have handed it something on and have nothing themselves.
+    "" where something is broken. gone: likewise by output ("node.port") of a frame that is left out while the frame itself stays. missing:
+    outputs of the graph that are left out with them. excused: (node, port) of which it was told already why nothing is wired there.
+    behind: by node, those that should have handed it something on and have nothing themselves.
     frames: by name, with the specs of their entries and exits.
     """
 
@@ -59,6 +60,7 @@ class Lowered:
     uses: dict[str, Piece] = field(default_factory=dict)
     stand_ins: dict[str, dict[str, Any]] = field(default_factory=dict)
     off: dict[str, str] = field(default_factory=dict)
+    gone: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     frames: dict[str, Frame] = field(default_factory=dict)
     specs: dict[str, NodeSpec] = field(default_factory=dict)
@@ -70,8 +72,8 @@ class Lowered:
         through: dict[str, None] = {}
         while wire := source_of(value):
             source, _, output = wire.partition(".")
-            if source in self.off:
-                value = Nothing(muted=self.off[source])
+            if source in self.off or wire in self.gone:
+                value = Nothing(muted=self.off.get(source, self.gone.get(wire)))
             elif source not in self.stand_ins:
                 break
             elif source in through:
@@ -137,6 +139,7 @@ class Opening:
         self.stand_ins, self.off = self.lowered.stand_ins, self.lowered.off
         self.nodes: dict[str, NodeDoc] = {}
         self.kept: dict[str, NodeDoc] = {}  # nodes that are no more, but could be a plain node if need be
+        self.fewer: dict[str, int] = {}  # outputs that are left, of frames that lost some
         self.values = 0  # in lists: a short text can name a list of ten lists of ten lists, and so on
         self.opened = [Opened(top, "", None, ((top.identity, ""),), iter(top.document.nodes.items()))]
 
@@ -157,6 +160,9 @@ class Opening:
         for name in list(self.nodes):
             self._inputs(name)
         self._spread()
+        for name in self.fewer:
+            left = [output for output in self.lowered.specs[name].outputs if f"{name}.{output}" not in self.lowered.gone]
+            self.lowered.specs[name] = exit_spec(self.lowered.frames[name], tuple(left))
         outputs = self._outputs()
         made = {name: node for name, node in self.nodes.items() if name not in self.off}
         self.lowered.document = document.model_copy(update={"nodes": made, "outputs": outputs, "graphs": {}})
@@ -314,8 +320,20 @@ class Opening:
             elif found.muted is None:
                 self.lowered.excused.add((name, port))
             elif self._needs(node, port):
-                self.off.setdefault(name, found.muted)
+                self._lose(name, port, found.muted)
         self.nodes[name] = node.model_copy(update={"inputs": inputs})
+
+    def _lose(self, name: str, port: str, muted: str) -> str:
+        """Leave a node out because of a port that it needs; of a frame only the output of this name, if it can run without. What is left out."""
+        frame = self.lowered.frames.get(name)
+        if frame is not None and frame.can_lose(port):
+            output = f"{name}.{port}"
+            self.lowered.gone[output] = muted
+            self.fewer[name] = self.fewer.get(name, len(self.lowered.specs[name].outputs)) - 1
+            if self.fewer[name]:
+                return output
+        self.off.setdefault(name, muted)
+        return name
 
     def _needs(self, node: NodeDoc, port: str) -> bool:
         spec = known(node.op)
@@ -348,28 +366,33 @@ class Opening:
         return {"list": [item for item in items if type(item) is not Nothing]}
 
     def _spread(self) -> None:
-        """Leave out what cannot do without a node that turned out to be left out after it was read."""
-        stack = [name for name in self.off if name in self.nodes]
+        """Leave out what cannot do without a node, or an output of a frame, that turned out to be left out after it was read."""
+        off, gone = self.off, self.lowered.gone
+        stack = [*(name for name in off if name in self.nodes), *gone]
         if not stack:
             return
-        readers: dict[str, list[tuple[str, str]]] = {}
+        readers: dict[str, list[tuple[str, str]]] = {}  # of a node, and of an output
         for name, node in self.nodes.items():
             for port, value in node.inputs.items():
                 for source in references(value):
-                    readers.setdefault(source.partition(".")[0], []).append((name, port))
+                    for one in (source.partition(".")[0], source):
+                        readers.setdefault(one, []).append((name, port))
+        exits = {frame.entry: frame.name for frame in self.lowered.frames.values()}
         while stack:
-            source = stack.pop()
-            for name, port in readers.get(source, ()):
+            lost = stack.pop()
+            muted = off[lost] if lost in off else gone[lost]
+            if (exit_ := exits.get(lost)) is not None and exit_ not in off:  # a frame that is given nothing does not run
+                off[exit_] = muted
+                stack.append(exit_)
+            for name, port in readers.get(lost, ()):
                 node = self.nodes[name]
-                if name in self.off or port not in node.inputs:
+                if name in off or port not in node.inputs:
                     continue
-                inputs = dict(node.inputs)
-                inputs[port] = _without(inputs[port], self.off)
-                if inputs[port] is not None or not self._needs(node, port):
-                    self.nodes[name] = node.model_copy(update={"inputs": {key: value for key, value in inputs.items() if value is not None or key != port}})
-                else:
-                    self.off[name] = self.off[source]
-                    stack.append(name)
+                left = _without(node.inputs[port], off, gone)
+                kept = {key: left if key == port else value for key, value in node.inputs.items() if key != port or left is not None}
+                if left is None and self._needs(node, port):
+                    stack.append(self._lose(name, port, muted))
+                self.nodes[name] = node.model_copy(update={"inputs": kept})
 
     def _outputs(self) -> dict[str, OutputDoc]:
         """The graph's outputs. One that stands for a literal or for an input of the graph keeps the node that would have handed it on."""
@@ -404,10 +427,10 @@ def _hands_on(op: str) -> bool:
     return spec is not None and spec.hands_on
 
 
-def _without(value: Any, gone: Container[str]) -> Any:
-    """A value without the items of lists that come from nodes that are gone; None where it comes from one itself."""
+def _without(value: Any, off: Container[str], gone: Container[str]) -> Any:
+    """A value without the items of lists that come from nodes that are off or outputs that are gone; None where it comes from one itself."""
     if source := source_of(value):
-        return None if source.partition(".")[0] in gone else value
+        return None if source.partition(".")[0] in off or source in gone else value
     if type(value) is dict and len(value) == 1 and type(value.get("list")) is list:
-        return {"list": [item for item in (_without(one, gone) for one in value["list"]) if item is not None]}
+        return {"list": [item for item in (_without(one, off, gone) for one in value["list"]) if item is not None]}
     return value

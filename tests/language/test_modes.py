@@ -6,7 +6,7 @@ import pytest
 from short import doc, graph, problems, wire
 from test_pieces import keys
 
-from flowmm import GraphError
+from flowmm import Graph, GraphError
 from flowmm.graph.document import dump, of, read
 
 TWICE = doc({"one": ("add", {"a": wire("input.x")}), "two": ("add", {"a": wire("one.value")})}, {"out": "two.value"}, {"x": ...})
@@ -173,3 +173,58 @@ def test_modes_outlive_a_save_and_others_are_refused():
     assert read(text) == of(raw) and text.count('"mode"') == 2
     with pytest.raises(GraphError, match="mode: input should be '', 'mute' or 'bypass', got 'loud'"):
         of(doc({"a": ("add", {"a": 1}, "loud")}))
+
+
+# ── muted within a frame ────────────────────────────────────────────────────────────────────────
+
+HALF = doc({"a": ("add", {"a": wire("input.x")}), "b": ("add", {"a": wire("input.x"), "b": 10}, "mute"), "c": ("add", {"a": wire("b.value")})},
+           {"kept": "a.value", "gone": "c.value"}, {"x": 0})  # fmt: skip
+
+
+def framed(nodes, outputs, **fields):
+    raw = doc(nodes, outputs, graphs={"half": HALF})
+    for name, more in fields.items():
+        raw["nodes"][name] |= more
+    return Graph(of(raw))
+
+
+def test_an_output_that_is_muted_within_a_frame_leaves_the_rest_of_it(runtime, ran):
+    made = framed({"n": ("graph:half", {"x": {"value": [1, 2]}}), "t": ("total", {"items": wire("n.kept")}), "u": ("total", {"items": wire("n.gone")}),
+                   "l": ("label", {"text": "x", "number": wire("u.value")})},
+                  {"kept": "n.kept", "gone": "n.gone", "t": "t.value", "u": "u.value", "l": "l.value"}, n={"each": ["x"]})  # fmt: skip
+    assert problems(made) == []
+    assert dict(made.run(runtime=runtime)) == {"kept": [2, 3], "t": 5, "l": "x:None"} and ran == ["add 1 1", "add 2 1"]
+    with pytest.raises(GraphError, match="the output `gone` cannot do without `n/b`, which is muted"):
+        made.run(only=["gone"], runtime=runtime)
+    with pytest.raises(GraphError, match="`n.gone` cannot do without `n/b`, which is muted"):
+        made.run(only=["n.gone"], runtime=runtime)
+    assert dict(made.run(only=["n"], runtime=runtime)) == {"n.kept": [2, 3]}
+    inner = graph({"n": ("graph:half", {"x": 1}), "l": ("label", {"text": "x", "number": wire("n.gone")})}, {"kept": "n.kept", "gone": "n.gone", "l": "l.value"},
+                  graphs={"half": HALF})  # fmt: skip
+    assert dict(inner.run(runtime=runtime)) == {"kept": 2, "l": "x:None"}, "as it is without a frame"
+
+
+def test_frames_in_frames_lose_that_output_alone_as_well(runtime):
+    outer = doc({"n": ("graph:half", {"x": wire("input.row")}), "t": ("total", {"items": wire("n.kept")})}, {"t": "t.value", "kept": "n.kept", "gone": "n.gone"}, {"row": ...})
+    outer["nodes"]["n"]["each"] = ["x"]
+    raw = doc({"m": ("graph:outer", {"row": {"value": [[1, 2], [3]]}})}, {"t": "m.t", "kept": "m.kept", "gone": "m.gone"}, graphs={"half": HALF, "outer": outer})
+    raw["nodes"]["m"]["each"] = ["row"]
+    assert dict(Graph(of(raw)).run(runtime=runtime)) == {"t": [5, 4], "kept": [[2, 3], [4]]}
+
+
+def test_a_loop_loses_what_no_round_depends_on_and_stops_for_the_rest(runtime):
+    loop = {"carry": {"x": "kept"}, "most": 3}
+    made = framed({"n": ("graph:half", {"x": 1})}, {"kept": "n.kept", "gone": "n.gone"}, n={"loop": loop})
+    assert problems(made) == [] and dict(made.run(runtime=runtime)) == {"kept": 4}
+    needed = framed({"n": ("graph:half", {"x": 1}), "p": ("add", {"a": 6})}, {"kept": "n.kept", "p": "p.value"}, n={"loop": loop | {"carry": {"x": "gone"}}})
+    assert problems(needed) == [] and dict(needed.run(runtime=runtime)) == {"p": 7}
+
+
+def test_a_frame_whose_list_or_whose_every_output_is_muted_is_left_out(runtime):
+    fed = framed({"p": ("numbers", {"upto": 3}, "mute"), "n": ("graph:half", {"x": wire("p.value")}), "q": ("add", {"a": 6})}, {"kept": "n.kept", "q": "q.value"},
+                 n={"each": ["x"]})  # fmt: skip
+    assert problems(fed) == [] and dict(fed.run(runtime=runtime)) == {"q": 7}
+    none = doc({"b": ("add", {"a": wire("input.x")}, "mute")}, {"one": "b.value", "two": "b.value"}, {"x": 0})
+    raw = doc({"n": ("graph:none", {"x": {"value": [1]}}), "q": ("add", {"a": 6})}, {"one": "n.one", "two": "n.two", "q": "q.value"}, graphs={"none": none})
+    raw["nodes"]["n"]["each"] = ["x"]
+    assert dict(Graph(of(raw)).run(runtime=runtime)) == {"q": 7}

@@ -52,8 +52,8 @@ def test_a_name_that_is_nowhere_is_told_with_the_nearest(save, command, option):
 
 
 def test_what_is_muted_or_unknown_says_so():
-    made = graph({"n": ("add", {"a": 1}, {"mode": "mute"}), "m": ("add", {"a": wire("n.value")}), "u": ("none:such.node", {})}, {"out": "m.value"})
-    for name, code in (("m", "muted"), ("n", "muted"), ("u", "unknown-op"), ("n.sum", "no-such-edge")):
+    made = graph({"n": ("add", {"a": 1}, {"mode": "mute"}), "m": ("add", {"a": wire("n.value")}), "u": ("none:such.node", {}), "k": ("add", {"a": 1})}, {"out": "m.value"})
+    for name, code in (("m", "muted"), ("n", "muted"), ("u", "unknown-op"), ("k.sum", "no-such-edge"), ("n.value", "muted"), ("m.sum", "muted")):
         with pytest.raises(GraphError) as caught:
             made.run(only=[name])
         assert [one.code for one in caught.value.problems] == [code]
