@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 
 from ..graph.coerce import Folder
 from ..graph.document import FOREIGN, is_graph_name
 from ..graph.document import load as load_document
 from ..graph.pieces import Found
-from ..graph.problems import Problem, Unreadable
+from ..graph.problems import Problem, Unreadable, meant
 from ..home import home
 from .graph import Graph
 
@@ -49,8 +48,7 @@ def load(name: str | os.PathLike) -> Graph:
         if text in known:
             path = known[text]
         else:
-            close = get_close_matches(text, known, 1)
-            fix = f"Did you mean `{close[0]}`?" if close else f"There are {', '.join(known)}."
+            fix = meant(text, known, f"There are {', '.join(known)}.")
             raise Unreadable([Problem("no-graph", f"there is no file and no graph named `{text[:200]}`", fix=fix)])
     if path.suffix.lower() == ".png":
         return _from_png(path)
@@ -82,8 +80,7 @@ def piece(name: str, folder: Folder | None) -> Found:
     if is_graph_name(name) and folder is not None and (beside := folder.base / f"{name}.json").is_file():
         path = beside
     if path is None:
-        close = get_close_matches(name[:200], known, 1)
-        raise Unreadable([Problem("no-graph", "there is no graph of this name", fix=f"Did you mean `{close[0]}`?" if close else "`flowmm graphs` lists them.")])
+        raise Unreadable([Problem("no-graph", "there is no graph of this name", fix=meant(name, known, "`flowmm graphs` lists them."))])
     document, _ = load_document(path)
     return Found(document, Folder(path.resolve().parent, roots()), str(path.resolve()))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..graph.document import source_of
 from ..graph.lower import Nothing
-from ..graph.problems import GraphError, Problem, closest, listed
+from ..graph.problems import GraphError, Problem, listed, meant
 from ..graph.wiring import Link
 
 if TYPE_CHECKING:
@@ -77,7 +77,6 @@ def _outputs(graph: Graph, node: str) -> list[str]:
     found = list(spec.outputs if spec is not None else lowered.stand_ins.get(node, ()))
     if not found:
         outputs, nodes = graph.document.outputs, graph.document.nodes
-        close = closest(node, [*outputs, *nodes])
-        fix = f"Did you mean `{close}`?" if close else f"Its outputs are {listed(outputs)}; its nodes are {listed(nodes)}."
+        fix = meant(node, [*outputs, *nodes], f"Its outputs are {listed(outputs)}; its nodes are {listed(nodes)}.")
         raise GraphError([Problem("no-such-output", f"the graph has no output `{node[:200]}`, and no node of that name", fix=fix)])
     return [f"{node}.{output}" for output in found]

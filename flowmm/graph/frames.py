@@ -14,7 +14,7 @@ from typing import Any
 from ..catalog import NodeSpec, Output, Port
 from ..sockets.types import ListOf, Plain, Type, Var
 from .document import InputDoc, NodeDoc
-from .problems import Problem, closest, listed
+from .problems import Problem, listed, meant
 
 COMBINE, MOST = "combine", "most"  # ports of an entry beside those of the frame, which are identifiers with a colon before them
 ENTRY = "*"  # what an entry is called within its frame
@@ -72,15 +72,13 @@ def frame_of(
         problems.append(Problem("missing-input", f"nothing is wired to `{port}`, which the loop begins with", name, port, fix="Wire a value to it."))
     for output in [*loop.carry.values(), *([loop.until] if loop.until else [])]:
         if output not in outputs:
-            close = closest(output, outputs)
-            fix = f"Did you mean `{close}`?" if close else f"Its outputs are {listed(outputs)}."
+            fix = meant(output, outputs, f"Its outputs are {listed(outputs)}.")
             problems.append(Problem("no-such-output", f"the loop is to read `{output}`, but there is no such output", name, got=output, fix=fix))
     return (None if problems else Frame(name, carry=tuple(loop.carry.items()), until=loop.until, most=loop.most)), problems
 
 
 def no_such_port(name: str, op: str, port: str, declared: Collection[str]) -> Problem:
-    close = closest(port, declared)
-    fix = f"Did you mean `{close}`?" if close else f"Its inputs are {listed(declared)}."
+    fix = meant(port, declared, f"Its inputs are {listed(declared)}.")
     return Problem("no-such-port", f"`{op}` has no input `{port}`", name, port, fix=fix)
 
 

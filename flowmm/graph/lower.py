@@ -19,7 +19,7 @@ from .coerce import Folder
 from .document import DEEPEST, Document, NodeDoc, OutputDoc, references, source_of
 from .frames import COMBINE, MOST, Frame, entry_spec, exit_spec, frame_of, no_such_port
 from .pieces import PREFIX, Finder, Piece, narrowest, same
-from .problems import Problem, Unreadable, a, closest, listed, shorten
+from .problems import Problem, Unreadable, a, listed, meant, shorten
 
 MOST_NODES = 250_000  # of a graph that was opened up: a short text can name a graph that names ten graphs ten times, and so on
 SHOWN = 8  # graphs that a sentence names of a ring
@@ -98,8 +98,7 @@ class Lowered:
         stands = self.stand_ins[source]
         if output in stands:
             return stands[output]
-        close = closest(output, stands)
-        fix = f"Did you mean `{source}.{close}`?" if close else f"Its outputs are {listed(stands)}."
+        fix = meant(output, stands, f"Its outputs are {listed(stands)}.", f"{source}.")
         return Nothing(Problem("no-such-output", f"`{source}` has no output `{output}`", got=f"{source}.{output}", fix=fix))
 
 

@@ -77,6 +77,12 @@ def closest(name: str, names: Iterable[str]) -> str:
     return found[0] if found else ""
 
 
+def meant(name: str, names: Iterable[str], otherwise: str, before: str = "", after: str = "") -> str:
+    """What to do about a name that is not there: take the one that was probably meant, written between before and after; else otherwise."""
+    close = closest(name, names)
+    return f"Did you mean `{before}{close}{after}`?" if close else otherwise
+
+
 def a(thing: Any) -> str:
     """With its article: a Text, an Image."""
     return f"{'an' if str(thing)[:1] in 'AEIOaeio' else 'a'} {thing}"

@@ -15,7 +15,7 @@ from .coerce import Folder
 from .document import Document, NodeDoc
 from .frames import Frame
 from .lower import Lowered, Placed
-from .problems import Problem, closest, listed
+from .problems import Problem, listed, meant
 
 _NOBODY: list[int] = []
 SCALARS = (str, int, float, bool, type(None))
@@ -191,8 +191,7 @@ def _node_wires(wiring: Wiring, index: int, node: NodeDoc) -> dict[str, Wire]:
     wires: dict[str, Wire] = {}
     for port, value in node.inputs.items():
         if spec is not None and port not in spec.inputs:
-            close = _guess(wiring, port, spec.inputs)
-            fix = f"Did you mean `{close}`?" if close else f"Its inputs are {listed(spec.inputs)}."
+            fix = _meant(wiring, port, spec.inputs, f"Its inputs are {listed(spec.inputs)}.")
             wiring.problems.append(Problem("no-such-port", f"`{spec.op}` has no input `{port}`", name, port, fix=fix))
             continue
         wire = _value(wiring, name, port, value)
@@ -231,26 +230,23 @@ def _reference(wiring: Wiring, node: str, port: str, text: str) -> Link | Input 
         spec = wiring.specs[producer]
         if spec is None or output in spec.outputs:
             return Link(producer, output)
-        close = _guess(wiring, output, spec.outputs)
-        fix = f"Did you mean `{source}.{close}`?" if close else f"Its outputs are {listed(spec.outputs)}."
+        fix = _meant(wiring, output, spec.outputs, f"Its outputs are {listed(spec.outputs)}.", f"{source}.")
         problem = Problem("no-such-output", f"`{source}` has no output `{output}`", node, port, got=text, fix=fix)
     elif source == "input":
         if output in wiring.document.inputs:
             return Input(output)
-        close = _guess(wiring, output, wiring.document.inputs)
-        fix = f"Did you mean `input.{close}`?" if close else "Add it to `inputs`."
+        fix = _meant(wiring, output, wiring.document.inputs, "Add it to `inputs`.", "input.")
         problem = Problem("no-such-input", f"the graph has no input `{output}`", node, port, got=text, fix=fix)
     else:
-        close = _guess(wiring, source, wiring.index)
-        fix = f"Did you mean `{close}.{output}`?" if close else "Wire it to a node that exists, or remove it."
+        fix = _meant(wiring, source, wiring.index, "Wire it to a node that exists, or remove it.", after=f".{output}")
         problem = Problem("dangling", f"it is wired to `{text}`, but there is no node `{source}`", node, port, got=text, fix=fix)
     wiring.problems.append(problem)
     return None
 
 
-def _guess(wiring: Wiring, name: str, names: Iterable[str]) -> str:
-    """What was probably meant, or ""; a graph in which everything is wrong is not worth the time."""
-    return closest(name, names) if len(wiring.problems) < MOST_GUESSED else ""
+def _meant(wiring: Wiring, name: str, names: Iterable[str], otherwise: str, before: str = "", after: str = "") -> str:
+    """What to do; a graph in which everything is wrong is not worth the time of guessing."""
+    return meant(name, names, otherwise, before, after) if len(wiring.problems) < MOST_GUESSED else otherwise
 
 
 def _sort(wiring: Wiring) -> None:

@@ -17,7 +17,6 @@ import stat
 import threading
 import time
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from ..face.find import place
 from ..files import sync_folder, write_whole
 from ..graph import document
 from ..graph.document import Document, Words
-from ..graph.problems import Unreadable, shorten
+from ..graph.problems import Unreadable, meant, shorten
 from .refusals import Refused, refusal, writing
 
 VERSIONS = 100  # kept of each graph, besides the graph itself
@@ -270,8 +269,8 @@ class SavedGraphs:
         file = self._look(name)
         if file is None:
             known = [*_entries(self.shipped), *_entries(self.own)]
-            close = get_close_matches(name, filter(is_graph_name, known), 1)
-            raise Refused(404, "no-graph", f"there is no graph named `{name}`", f"Did you mean `{close[0]}`?" if close else "List the graphs again.")
+            fix = meant(name, filter(is_graph_name, known), "List the graphs again.")
+            raise Refused(404, "no-graph", f"there is no graph named `{name}`", fix)
         return file
 
     def _mine(self, name: str, match: str | None) -> _File:
