@@ -42,7 +42,8 @@ class Folder:
             reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or "its links lead round in a ring"
             raise NotAccepted(f"{brief(text)} is no path: {reason.lower()}") from None
         if found is None:
-            raise NotAccepted(f"`{text}` lies outside the graph's folder; give the path as an input of the run instead")
+            raise NotAccepted(f"`{text}` lies outside the graph's folder and those it may read besides (on a server, what --root names); "
+                              "on a command line or in Python give the path as an input of the run")  # fmt: skip
         return found
 
     def picture(self, text: str) -> Any:

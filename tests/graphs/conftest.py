@@ -42,15 +42,17 @@ def tiny_models(tmp_path_factory):
         return str(makers[name]())
 
     inputs = {
-        "ask": lambda: {"model": made("vqa"), "most": 4}, "caption": lambda: {"model": made("blip"), "most": 4},
+        "ask": lambda: {"model": made("vqa"), "most": 4}, "best-of-n": lambda: {"model": made("sd"), "judge": made("clip"), "candidates": 2, **QUICK}, "caption": lambda: {"model": made("blip"), "most": 4},
         "chat": lambda: {"model": made("janus"), "most": 3}, "class-to-image": lambda: {"model": made("dit"), "label": "1", "negative": "", **QUICK},
         "clip-embed": lambda: {"model": made("clip")}, "clip-match": lambda: {"model": made("clip")}, "clip-search": lambda: {"model": made("clip")},
         "clip-zero-shot": lambda: {"model": made("clip")}, "control": lambda: {"model": made("sd"), "control": made("control"), **QUICK},
         "dalle1": lambda: {"model": made("dalle"), "judge": made("clip"), "candidates": 2},
         "dalle2": lambda: {"model": made("kandinsky"), "prior": made("kandinsky"), "prior_steps": 2, "prior_guidance": 2.0, "width": 16, "height": 16, **QUICK},
         "draw-and-ask": lambda: {"model": made("janus"), "most": 3}, "dvae-reconstruct": lambda: {"model": made("dalle")},
-        "edit": lambda: {"model": made("edit"), **QUICK}, "image-text-matching": lambda: {"model": made("match")},
+        "edit": lambda: {"model": made("edit"), **QUICK}, "folder-captioner": lambda: {"model": made("blip"), "most": 3}, "image-text-matching": lambda: {"model": made("match")},
         "image-to-image": lambda: {"model": made("sd"), **QUICK, "strength": 1.0}, "inpaint": lambda: {"model": made("sd"), **QUICK},
+        "redraw-until-it-matches": lambda: {"model": made("dalle"), "captioner": made("blip"), "judge": made("match")},
+        "seed-guidance-sheet": lambda: {"model": made("sd"), "seeds": 2, "guidances": [1.0, 3.0], "steps": 1},
         "style-transfer": lambda: {"model": made("sd"), "control": made("control"), "lora": made("lora"), **QUICK, "strength": 1.0},
         "text-to-image": lambda: {"model": made("sd"), **QUICK}, "text-to-image-codes": lambda: {"model": made("dalle")},
         "unitoken-two-readings": lambda: {"model": made("unitoken"), "most": 3}, "vit-attention": lambda: {"model": made("vit")},

@@ -288,6 +288,40 @@ def test_both_readings_together_answer_rightly_and_the_codes_keep_the_picture(ru
     assert agrees(judge(result.kept.to_pil(0)), world.parse("a red circle"))
 
 
+@judges("best-of-n")
+def test_of_several_draws_the_best_is_right_where_one_is_wrong(runtime):
+    prompt, graph = "a red star below a blue ring", flowmm.load("best-of-n")
+    result = graph.run({"prompt": prompt}, runtime=runtime)
+    assert right(result.image, prompt) == 1
+    worst = flowmm.load("text-to-image").run({"prompt": prompt, "seed": int(result.scores.columns[-1].removeprefix("seed "))}, runtime=runtime).image
+    assert right(worst, prompt) == 0 and result.scores.values[0, -1] < result.scores.values[0, 0] - 10
+
+
+@judges("seed-guidance-sheet")
+def test_a_sheet_of_seeds_and_guidances_has_right_pictures_at_the_guidance_that_is_recommended(runtime):
+    graph = flowmm.load("seed-guidance-sheet")
+    images = graph.run({}, runtime=runtime).images
+    told = graph.inputs["guidances"].default
+    assert len(images) == 3 * len(told) and sum(right(image, graph.inputs["prompt"].default) for image in images[told.index(2) :: len(told)]) == 3
+
+
+@judges("redraw-until-it-matches")
+@pytest.mark.parametrize("thing", ["green square", "red star", "cyan ring"])
+def test_what_is_redrawn_until_it_matches_shows_what_was_in_the_picture(runtime, thing):
+    """The first two the painter never saw, of which it draws most wrongly."""
+    colour, shape = thing.split(" ")
+    scene = world.Scene("white", (world.Thing(shape, colour, "large", 16.0, 16.0),))
+    result = flowmm.load("redraw-until-it-matches").run({"image": world.draw(scene), "seed": 0}, runtime=runtime)
+    assert result.good and 1 <= result.rounds <= 8 and right(result.image, f"a {thing}") == 1
+
+
+@judges("folder-captioner")
+def test_every_picture_of_the_examples_has_the_caption_that_its_name_tells(runtime):
+    result = flowmm.load("folder-captioner").run({}, runtime=runtime)
+    told = [name.removesuffix(".png").replace("-", " ") for name in result.names]
+    assert len(told) >= 12 and all(thing in caption for thing, caption in zip(told, result.captions, strict=True))
+
+
 @judges("class-to-image")
 @pytest.mark.parametrize("label", ["red circle", "yellow cross", "purple star"])
 def test_class_to_image_draws_the_class(runtime, label):
