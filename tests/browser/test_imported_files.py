@@ -11,6 +11,7 @@ import PIL.PngImagePlugin
 import pytest
 from graph_files import drop, own_graph, saved
 from hands import INPUTS, calm, card, open_graph, wire
+from looking import violations
 from playwright.sync_api import Page, expect
 from server_process import until
 
@@ -140,3 +141,12 @@ def test_on_a_small_screen_the_report_can_be_read(custom):
     assert box["x"] >= 0 and box["x"] + box["width"] <= 390
     inside = report(custom).locator(".dialog-body").evaluate("one => one.scrollWidth <= one.clientWidth")
     assert inside, "it scrolls sideways"
+
+
+def test_nothing_serious_is_found_by_axe_in_report_and_placeholders(custom):
+    custom.wait_for_timeout(200)  # what fades in has faded in
+    found = violations(custom)
+    custom.keyboard.press("Escape")
+    custom.keyboard.press(".")
+    calm(custom)
+    assert not found + violations(custom)

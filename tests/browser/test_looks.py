@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from graph_files import drop
 from hands import INPUTS, OUTPUTS, calm, card, open_graph, run_by
 from looking import cut_off, outside, overlaps, scrolls_sideways, untold
 from playwright.sync_api import Page, expect
@@ -253,6 +254,36 @@ def test_inside_a_graph(page, server, views):
     expect(page.get_by_text("used 2 times")).to_be_visible()
     calm(page)
     views.look("inside a graph")
+    views.check()
+
+
+def test_what_does_not_run_and_reroutes(page, server, views):
+    graph = server.http.get("/api/graphs/text-to-image").json()
+    nodes = graph["nodes"] | {"latents": {"op": "logic.reroute", "version": 1, "in": {"value": {"from": "paint.latent"}}}}
+    nodes["pixels"] = nodes["pixels"] | {"in": nodes["pixels"]["in"] | {"latent": {"from": "latents.value"}}, "mode": "bypass"}
+    nodes["not_words"] = nodes["not_words"] | {"mode": "mute"}
+    nodes["small"] = {"op": "image.resize", "version": 1, "in": {"image": {"from": "off.image"}}}
+    nodes["off"] = {"op": "image.resize", "version": 1, "in": {"image": {"from": "pixels.image"}}, "mode": "mute"}
+    open_graph(page, server, own(server, "partly", "text-to-image", nodes=nodes, outputs={"image": {"from": "pixels.image"}, "small": {"from": "small.image"}}))
+    calm(page)
+    views.look("what does not run")
+    page.locator(".react-flow__pane").click(position={"x": 8, "y": 8})
+    while not page.locator(".card.far").count():
+        page.keyboard.press("-")
+    views.look("what does not run from far")
+    views.check()
+
+
+def test_a_file_of_another_program(page, server, views):
+    corpus = Path(__file__).parent.parent / "corpus" / "comfyui"
+    page.goto(server.url)
+    drop(page, "workflow.json", (corpus / "custom_nodes.json").read_bytes(), "application/json")
+    with views.opened("import report"):
+        page.get_by_role("dialog").wait_for()
+        calm(page)
+    page.keyboard.press(".")
+    calm(page)
+    views.look("placeholders")
     views.check()
 
 

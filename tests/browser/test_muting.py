@@ -7,6 +7,7 @@ import re
 import pytest
 from graph_files import own_graph, put, saved
 from hands import INPUTS, OUTPUTS, calm, card, open_graph, run_by, wire
+from looking import violations
 from playwright.sync_api import Page, expect
 from server_process import until
 
@@ -57,7 +58,7 @@ def test_a_muted_node_takes_along_what_cannot_do_without_it_and_that_is_seen(cha
     expect(card(chain, "second").locator(".mode")).to_have_text("muted")
     expect(card(chain, "third").locator(".mode")).to_have_attribute("title", "Left out: `second` is muted")
     expect(card(chain, "third").locator("article")).to_have_attribute("aria-label", re.compile("left out"))
-    expect(card(chain, OUTPUTS)).to_contain_text("Left out: `second` is muted")
+    expect(card(chain, OUTPUTS)).to_contain_text("Left out: second is muted")
     expect(wire(chain, ("first", "text"), ("second", "first")).locator("g").first).to_have_class(re.compile(r"\boff\b"))
     expect(wire(chain, (INPUTS, "prompt"), ("first", "first")).locator("g").first).not_to_have_class(re.compile(r"\boff\b"))
     run = run_by(server, lambda: chain.keyboard.press("Control+Enter"))
@@ -108,3 +109,13 @@ def test_from_far_and_on_the_map_it_is_seen_too(chain):
     expect(card(chain, "third").locator(".card.far")).to_have_attribute("data-mode", "off")
     expect(chain.locator(".far-wires .wire.off")).to_have_count(1)
     expect(chain.locator(".far-wires .wire:not(.off)")).to_have_count(1)
+
+
+def test_nothing_serious_is_found_by_axe(chain):
+    select(chain, "second")
+    chain.keyboard.press("m")
+    until(lambda: modes(chain) == {"second": "mute", "third": "off"})
+    select(chain, "first")
+    chain.keyboard.press("b")
+    until(lambda: modes(chain) == {"first": "bypass", "second": "mute", "third": "off"})
+    assert not violations(chain)

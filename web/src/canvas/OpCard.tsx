@@ -144,7 +144,7 @@ function Unknown({ id, node }: { id: string; node: NodeDoc }) {
   return rows.map(({ port, value, output, top }) => (
     <div key={top} className="row socket" style={{ top, height: ROW }}>
       {port !== undefined && value === undefined && <Socket node={id} port={port} side="input" type={null} shown="?" top={ROW / 2} />}
-      {port !== undefined && <span className="port">{port}</span>}
+      {port !== undefined && <span className="port" title={port}>{port}</span>}
       {value !== undefined && <span className="kept" title={value}>{value}</span>}
       {output !== undefined && <span className="port out">{output}</span>}
       {output !== undefined && <Socket node={id} port={output} side="output" type={null} shown="?" top={ROW / 2} />}

@@ -3,6 +3,7 @@ import type { NodeProps } from "@xyflow/react"
 import { memo, useMemo } from "react"
 import { useT } from "../app/i18n"
 import { placed } from "../document/graphs"
+import { Marked } from "../app/Marked"
 import { split } from "../document/model"
 import { useDocument } from "../document/store"
 import { kindOf } from "../results/kinds"
@@ -31,7 +32,7 @@ export const OutputsCard = memo(function OutputsCard({ selected }: NodeProps) {
           <span className="port">{types?.[name]?.title ?? name}</span>
           <OutputMenu name={name} title={types?.[name]?.title ?? name} />
           {off?.[`output.${name}`]
-            ? <p className="result text off">{t("leftOutWith", { node: off[`output.${name}`]! })}</p>
+            ? <p className="result text off"><Marked text={t("leftOutWith", { node: off[`output.${name}`]! })} /></p>
             : <Coming name={name} from={split(doc.outputs![name]!.from)[0]} type={types?.[name]?.shown ?? ""} />}
         </div>
       ))}
