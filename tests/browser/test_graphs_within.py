@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from graph_files import saved
 from hands import INPUTS, OUTPUTS, calm, card, drag, middle, open_graph, run_by, socket, wire
+from looking import violations
 from playwright.sync_api import Page, expect
 from server_process import ServerProcess, until
 from test_canvas import GROUND, along, chosen, head, menu, select
@@ -144,15 +145,17 @@ def test_a_double_click_leads_inside_and_the_way_above_leads_back(page, server):
     assert on_server(server, "entered")["graphs"] == NESTED["graphs"]
 
 
-def test_keys_lead_inside_and_back_to_the_card(page, server):
+def test_keys_lead_inside_and_back_to_the_card_as_it_was_left(page, server):
     nested(page, server, "by-keys")
+    drag(page, GROUND, (GROUND[0] - 60, GROUND[1] - 90))
+    left = card(page, "q").bounding_box()
     select(page, "q")
     page.keyboard.press("Alt+ArrowDown")
     expect(card(page, INPUTS)).to_be_focused()
     expect(card(page, "two")).to_be_visible()
     page.keyboard.press("Alt+ArrowUp")
     expect(card(page, "q")).to_be_focused()
-    assert chosen(page) == {"q"}
+    assert chosen(page) == {"q"} and card(page, "q").bounding_box() == pytest.approx(left, abs=1)
 
 
 def test_graphs_lie_in_graphs_to_any_depth(page, server):
@@ -188,6 +191,32 @@ def test_cards_inside_tell_what_a_run_does_with_them(page, server):
     expect(card(page, "paint").locator(".state.done")).to_be_visible()
     page.keyboard.press("Alt+ArrowUp")
     expect(card(page, "part").locator(".state.done")).to_be_visible()
+
+
+def test_inside_one_sees_the_picture_so_far_and_outside_it_is_on_the_node_that_holds_it(page, server):
+    graph = on_server(server, "text-to-image")
+    open_own(page, server, own(server, "sampled", inputs=graph["inputs"] | {"steps": {"default": 400}, "seed": {"default": 23}}), "paint")
+    select(page, "words", "paint")
+    page.keyboard.press("Control+Shift+g")
+    page.mouse.dblclick(*head(page, "part"))
+    expect(card(page, "paint")).to_be_visible()
+    page.keyboard.press("Control+Enter")
+    expect(card(page, "paint").get_by_role("progressbar")).to_have_attribute("aria-valuemax", "400")
+    expect(card(page, "paint").locator("img.meanwhile")).to_be_visible()
+    expect(card(page, "words").locator(".state.done")).to_be_visible()
+    page.keyboard.press("Alt+ArrowUp")
+    expect(card(page, "part").get_by_role("progressbar")).to_have_attribute("aria-valuemax", "400")
+    expect(card(page, "part").locator("img.meanwhile")).to_be_visible()
+    page.keyboard.press("Control+Alt+Enter")
+    expect(page.locator(".going")).to_have_count(0)
+
+
+def test_what_is_shown_inside_is_accessible(page, server):
+    nested(page, server, "accessible")
+    page.mouse.dblclick(*head(page, "p"))
+    expect(way(page)).to_be_visible()
+    calm(page)
+    assert violations(page) == []
 
 
 def test_a_problem_inside_is_told_at_the_card_that_has_it_and_the_panel_leads_there(page, server):
@@ -415,3 +444,16 @@ def test_a_copied_node_brings_its_graph_into_another(page, server, context):
     expect(card(page, "two")).to_be_visible()
     saved(page)
     until(lambda: on_server(server, "copied-to").get("graphs", {}).get("twice") == TWICE)
+
+
+def test_what_mends_a_graph_by_itself_is_offered_while_it_is_shown(page, server):
+    nodes = {"one": {"op": "text.join", "version": 1, "in": TWICE["nodes"]["one"]["in"] | {"nothing": 1}}, "two": TWICE["nodes"]["two"]}
+    own(server, "mended", **NESTED | {"graphs": {"twice": TWICE | {"nodes": nodes}}})
+    open_own(page, server, "mended", "p")
+    page.get_by_role("tab", name="Problems").click()
+    expect(page.locator(".problems .repairs")).to_have_count(0)
+    page.get_by_role("button", name="p/one.nothing").click()
+    page.locator(".problems .repairs button").click()
+    expect(page.locator(".problems li")).to_have_count(0)
+    saved(page)
+    assert on_server(server, "mended")["graphs"]["twice"]["nodes"]["one"]["in"] == TWICE["nodes"]["one"]["in"]

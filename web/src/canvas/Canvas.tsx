@@ -29,7 +29,7 @@ import { NoteBox } from "./NoteBox"
 import { OpCard } from "./OpCard"
 import { OutputsCard } from "./OutputsCard"
 import { Overview } from "./Overview"
-import { FAR, FIT, FURTHEST, draw, firstView, onSurface, select, selected, useStage } from "./stage"
+import { FAR, FIT, FURTHEST, draw, firstView, onSurface, remember, seenBefore, select, selected, useStage } from "./stage"
 import { Tip } from "./Tip"
 import { Far, useWhole } from "./whole"
 import { Wire } from "./Wire"
@@ -75,7 +75,8 @@ const BEHAVIOUR: ReactFlowProps = {
   proOptions: { hideAttribution: true }, connectionRadius: 28, connectOnClick: false, nodeDragThreshold: 2, paneClickDistance: 3,
 }
 
-export function Canvas() {
+/** place: which graph of which document, so that one that is come back to is looked at where it was left. */
+export function Canvas({ place }: { place: string }) {
   const t = useT()
   const language = useLanguage(({ language }) => language)
   const doc = useDocument(({ doc }) => doc)
@@ -94,11 +95,15 @@ export function Canvas() {
     () => ({ "minimap.ariaLabel": t("minimap"), "controls.zoomIn.ariaLabel": t("zoomIn"), "controls.zoomOut.ariaLabel": t("zoomOut"), "controls.fitView.ariaLabel": t("fitAll") }),
     [t, language],
   )
-  useLayoutEffect(() => () => put({ nodes: [], edges: [], flow: null }), []) // before another canvas draws
+  useLayoutEffect(() => () => {
+    const { panZoom, transform: [x, y, zoom] } = flowStore.getState()
+    if (panZoom) remember(place, { x, y, zoom })
+    put({ nodes: [], edges: [], flow: null }) // before another canvas draws
+  }, [])
   useLayoutEffect(() => {
     if (!catalogue) return
     draw(doc, catalogue, check)
-    setStart((before) => before ?? firstView(element.current!))
+    setStart((before) => before ?? seenBefore(place) ?? firstView(element.current!))
   }, [doc, catalogue, check, language])
   useLayoutEffect(() => flowStore.setState({ updateNodeInternals: () => {} }), [flowStore]) // nothing is measured: flow.ts says where all is
   useEffect(() => {

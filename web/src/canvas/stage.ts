@@ -152,6 +152,10 @@ export function firstView({ clientWidth: width, clientHeight: height }: HTMLElem
   return { x: 40 - x * NEAR, y: 40 - y * NEAR, zoom: NEAR }
 }
 
+const views = new Map<string, Viewport>() // of the graphs that were shown since the page was loaded
+export const remember = (place: string, view: Viewport): unknown => views.set(place, view)
+export const seenBefore = (place: string): Viewport | undefined => views.get(place)
+
 /** Bring a card into view if it is not; when it is there, `then`. */
 function bring(id: string, then: () => void): void {
   const { flow, element, nodes } = get()

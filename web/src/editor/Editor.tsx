@@ -73,7 +73,7 @@ function Graph() {
   const way = useDocument(({ way }) => way.join("/")) // each graph within is another canvas too
   return (
     <>
-      <main><Boundary><Way /><Canvas key={way} /><Palette /></Boundary></main>
+      <main><Boundary><Way /><Canvas key={way} place={`${draftId()} ${way}`} /><Palette /></Boundary></main>
       <SideBar />
       <Boundary><Results /></Boundary>
     </>

@@ -4,7 +4,7 @@ import { useMemo } from "react"
 import type { Problem, RunError } from "../api/types"
 import { useT, words } from "../app/i18n"
 import { Marked } from "../app/Marked"
-import { edit } from "../document/store"
+import { edit, editWhole } from "../document/store"
 import { failures } from "../run/frames"
 import { useRuns } from "../run/store"
 import { mended } from "../typing/repairs"
@@ -62,7 +62,7 @@ function Item({ problem }: { problem: Problem }) {
       {problem.repairs && (
         <div className="repairs">
           {problem.repairs.map((repair, i) => (
-            <button key={i} type="button" className="button small" onClick={() => edit((doc) => mended(doc, repair))}><Wrench size={12} />{words(repair.words)}</button>
+            <button key={i} type="button" className="button small" onClick={() => (problem.inside ? edit : editWhole)((doc) => mended(doc, repair))}><Wrench size={12} />{words(repair.words)}</button>
           ))}
         </div>
       )}

@@ -35,10 +35,11 @@ async function ask(): Promise<void> {
   const { signal } = (asked = new AbortController())
   useTyping.setState({ asking: true })
   try {
-    const [{ problems, ...whole }, inside] = await Promise.all([api.check(about, signal), way.length ? api.check(askedHere(), signal) : null])
-    const check = { problems, ...whole, ...inside }
+    const [whole, inside] = await Promise.all([api.check(about, signal), way.length ? api.check(askedHere(), signal) : null])
+    const check = { ...whole, ...inside }
     know(check.types)
     useTyping.setState({ check, edges: wired(check.edges) })
+    const problems = inside ? whole.problems.map((one) => withCure(one, inside.problems, way)) : whole.problems
     tell(problems)
     if (problems.some(({ level }) => level === "error") || !Object.keys(root.outputs ?? {}).length) useTyping.setState({ plan: null })
     else {
@@ -59,6 +60,13 @@ async function ask(): Promise<void> {
 }
 
 const tell = (problems: Problem[]): void => useTyping.setState({ problems, here: within(problems, useDocument.getState().way) })
+
+/** A problem in the graph that is shown has the repairs that Python offers for that graph by itself. */
+function withCure(problem: Problem, here: Problem[], way: Way): Problem {
+  const [local] = within([problem], way)
+  const cure = here.find(({ code, node, port }) => code === problem.code && node === local?.node && !local.inside && port === problem.port)
+  return cure?.repairs ? { ...problem, repairs: cure.repairs } : problem
+}
 
 /** The problems in the graph at the end of a way, told at its own nodes. */
 export function within(problems: Problem[], way: Way): Problem[] {
@@ -91,7 +99,10 @@ function saysTheSame(now: Doc, before: Doc): boolean {
 /** Follow the document. Of its layout only the pictures that are given change what Python would say. */
 export function followDocument(): () => void {
   const stop = useDocument.subscribe((now, before) => {
-    if (now.way !== before.way) useTyping.setState(({ problems }) => ({ check: null, edges: {}, here: within(problems, now.way) }))
+    if (now.way !== before.way) {
+      useTyping.setState({ check: null, edges: {} })
+      tell(useTyping.getState().problems.map((one) => (one.inside ? { ...one, repairs: undefined } : one))) // they are edits of the graph that was shown
+    }
     if (now.name !== before.name || now.way !== before.way || !saysTheSame(now.root, before.root)) askSoon()
   })
   const stopRuns = useRuns.subscribe((now, before) => {
