@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from ..graph.coerce import Folder
-from ..graph.document import FOREIGN, is_graph_name
+from ..graph.document import FOREIGN, Document, is_graph_name
 from ..graph.document import load as load_document
 from ..graph.pieces import Found
 from ..graph.problems import Problem, Unreadable, meant
@@ -75,14 +76,49 @@ def _imported(path: Path) -> Graph:
 
 def piece(name: str, folder: Folder | None) -> Found:
     """The graph that `graph:NAME` means in a graph of this folder: one beside it, then the user's own, then a shipped one. Raises Unreadable."""
-    known = names()
-    path = known.get(name)
-    if is_graph_name(name) and folder is not None and (beside := folder.base / f"{name}.json").is_file():
-        path = beside
-    if path is None:
-        raise Unreadable([Problem("no-graph", "there is no graph of this name", fix=meant(name, known, "`flowmm graphs` lists them."))])
-    document, _ = load_document(path)
-    return Found(document, Folder(path.resolve().parent, roots()), str(path.resolve()))
+    stamp = _stamp(name, folder)
+    if stamp is None:
+        raise Unreadable([Problem("no-graph", "there is no graph of this name", fix=meant(name, names(), "`flowmm graphs` lists them."))])
+    path = stamp[0].resolve()
+    return Found(_document(stamp), Folder(path.parent, roots()), str(path))
+
+
+class Pieces:
+    """A Finder that knows which saved graphs it was asked for, and so whether one of them is another by now."""
+
+    def __init__(self) -> None:
+        self._asked: dict[tuple[str, Path | None], tuple[Folder | None, Stamp | None]] = {}
+
+    def __call__(self, name: str, folder: Folder | None) -> Found:
+        self._asked.setdefault((name, folder.base if folder is not None else None), (folder, _stamp(name, folder)))
+        return piece(name, folder)
+
+    def changed(self) -> bool:
+        """Whether one was saved anew, came, went, or is hidden by another of its name."""
+        return any(_stamp(name, folder) != stamp for (name, _), (folder, stamp) in self._asked.items())
+
+
+Stamp = tuple[Path, int, int, int]  # a file, and what changes when it is written
+
+
+def _stamp(name: str, folder: Folder | None) -> Stamp | None:
+    """Of the file that a name means in a graph of this folder; None where there is none."""
+    if is_graph_name(name):
+        places = [*([folder.base] if folder is not None else []), home() / "graphs", shipped()]
+        path = next((file for place in places if (file := place / f"{name}.json").is_file()), None)
+    else:
+        path = names().get(name)
+    try:
+        status = path.stat() if path is not None else None
+    except OSError:  # it went just now
+        return None
+    return (path, status.st_mtime_ns, status.st_size, status.st_ino) if status is not None else None
+
+
+@lru_cache(maxsize=64)
+def _document(stamp: Stamp) -> Document:
+    """What is in a file, read once as long as it is not written. Raises Unreadable."""
+    return load_document(stamp[0])[0]
 
 
 def _from_png(path: Path) -> Graph:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..engine.program import Program
     from ..engine.run import Run
     from ..engine.runtime import Runtime
+    from .find import Pieces
     from .result import Result
     from .sweep import Combine, Sweep
 
@@ -58,6 +59,7 @@ class Graph:
         self.pixels = 0  # of the pictures that its literals name, in memory as long as it is
         self._own = document is None
         self._original = original
+        self._finder: Pieces | None = None
         self._lowered: Lowered | None = None
         self._outside: Graph | None = None
         self._wiring: Wiring | None = None
@@ -86,10 +88,21 @@ class Graph:
         """The graph as plain nodes: graphs used as nodes opened up, what is muted or bypassed left out."""
         self._renew()
         if self._lowered is None:
-            from .find import piece
-
-            self._lowered = lower(self.document, piece, self.folder, self.identity)
+            self._lowered = lower(self.document, self._pieces, self.folder, self.identity)
         return self._lowered
+
+    @property
+    def _pieces(self) -> Pieces:
+        """What finds the saved graphs that it uses."""
+        if self._finder is None:
+            from .find import Pieces
+
+            self._finder = Pieces()
+        return self._finder
+
+    def outdated(self) -> bool:
+        """Whether a saved graph that it uses is another than when it was opened: load it again then."""
+        return self._finder is not None and self._finder.changed()
 
     @property
     def outside(self) -> Graph:
@@ -97,11 +110,9 @@ class Graph:
         if self.lowered.document is self.document:
             return self
         if self._outside is None:
-            from .find import piece
-
             self._outside = Graph(self.document, path=self.path, roots=self.roots, trusting=self.trusting)
             self._outside._own = self._own
-            self._outside._lowered = surface(Piece(self.document, self.folder, self.identity, {}), piece)
+            self._outside._lowered = surface(Piece(self.document, self.folder, self.identity, {}), self._pieces)
         return self._outside
 
     @property
@@ -109,9 +120,7 @@ class Graph:
         """By op, the node types of the graphs that it uses as nodes."""
         if self.lowered.document is self.document:
             return {}
-        from .find import piece
-
-        return piece_types(Piece(self.document, self.folder, self.identity, {}), piece)
+        return piece_types(Piece(self.document, self.folder, self.identity, {}), self._pieces)
 
     @property
     def identity(self) -> str:

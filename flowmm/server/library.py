@@ -49,13 +49,15 @@ class Library:
         return self.of_bytes(data, name), data
 
     def of_bytes(self, data: bytes, name: str = "") -> Graph:
-        """The graph of a document's bytes; the same object for the same bytes and name, so that its programs are found again."""
+        """The graph of a document's bytes; the same object for the same bytes and name, so that its programs are found again, as long as the saved
+        graphs that it uses are the same."""
         key = hashlib.sha256(data).hexdigest(), name
         with self._lock:
             found = self._opened.get(key)
             if found is not None:
                 self._opened.move_to_end(key)
-                return found[0]
+        if found is not None and not found[0].outdated():
+            return found[0]
         raw = parse(data, "the graph")
         self._bounded(raw)
         graph = Graph(of(raw), path=self._path(name), original=data, roots=(self.saved.shipped, *self.settings.roots), trusting=False)

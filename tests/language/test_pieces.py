@@ -166,3 +166,23 @@ def test_in_code_a_graph_is_called_as_a_node(save, runtime):
     assert made.run(runtime=runtime).out == 13
     assert [node.op for node in made.document.nodes.values()] == ["graph:twice", "graph:twice"]
     assert Graph(read(dump(made.document))).run(runtime=runtime).out == 13
+
+
+def test_a_saved_graph_is_read_once_as_long_as_it_is_not_written(save, runtime, monkeypatch):
+    from flowmm.face import find
+
+    read, loaded = [], find.load_document
+    monkeypatch.setattr(find, "load_document", lambda path: read.append(path.stem) or loaded(path))
+    save("twice", TWICE)
+    save("uses", doc({"a": ("graph:twice", {"x": 1}), "b": ("graph:twice", {"x": wire("a.out")})}, {"out": "b.out"}))
+    first = load("uses").run(runtime=runtime).out
+    assert load("uses").run(runtime=runtime).out == first and read.count("twice") == 1
+    graph = load("uses")
+    assert graph.check().problems == [] and not graph.outdated()
+    save("twice", doc({"n": ("add", {"a": wire("input.x"), "b": 100})}, {"out": "n.value"}, {"x": 1}))
+    assert graph.outdated() and load("uses").run(runtime=runtime).out == 201 and read.count("twice") == 2
+    path = save("twice", TWICE)
+    graph = load("uses")
+    assert graph.run(runtime=runtime).out == first
+    path.unlink()
+    assert graph.outdated()

@@ -91,3 +91,24 @@ def test_repairs_and_fitting_models_do_not_stumble_over_pieces(server):
     fitting = server.post("/api/fitting", graph=paint, node="p", port="model")
     assert fitting.status_code == 200, fitting.text
     assert {one["name"] for one in fitting.json()["models"] if one["fits"]} == {"zoo:sd"}
+
+
+def save(server, name, raw):
+    before = server.http.get(f"/api/graphs/{name}")
+    headers = {"If-Match": before.headers["etag"]} if before.status_code == 200 else {"If-None-Match": "*"}
+    answer = server.http.put(f"/api/graphs/{name}", json={"flowmm": 1} | raw, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_piece_that_is_saved_anew_counts_at_once(server):
+    """Also one that was not there before, or that now hides another; the graph that uses it is as it was."""
+    outer = {"nodes": {"n": {"op": "graph:saved_piece", "in": {"x": 5}}}, "outputs": {"out": {"from": "n.out"}}}
+    save(server, "outer", outer)
+    assert [one["code"] for one in check(server, "outer")["problems"]] == ["no-such-graph"]
+    save(server, "saved_piece", TWICE)
+    assert check(server, "outer")["problems"] == []
+    assert server.run("outer")["outputs"]["out"]["summary"]["value"] == 7
+    changed = TWICE | {"outputs": {"out": {"from": "one.value"}}}
+    save(server, "saved_piece", changed)
+    assert server.run("outer")["outputs"]["out"]["summary"]["value"] == 6
+    assert server.run({"flowmm": 1} | outer)["outputs"]["out"]["summary"]["value"] == 6, "a draft as well"
