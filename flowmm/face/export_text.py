@@ -10,6 +10,7 @@ from typing import Any
 from ..catalog import Port
 from ..graph.coerce import Folder, coerce
 from ..graph.signature import Parameter
+from ..sockets import NotAccepted
 from ..sockets.types import NONE, Choice, ListOf, Plain, Socket, Type, Union, Var
 from .png import names_files
 
@@ -86,7 +87,10 @@ class Values:
             return self.source(value, folder)
         if names_files(port):
             return self.paths(value, folder)
-        made = coerce(value, port, folder)
+        try:
+            made = coerce(value, port, folder)
+        except NotAccepted:  # of an input that feeds nothing: nobody minds
+            made = value
         return quoted(made) if is_plain(made) else quoted(value)
 
     def source(self, text: str, folder: Folder | None) -> str:

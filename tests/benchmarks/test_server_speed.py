@@ -21,7 +21,7 @@ import pytest
 from websockets.sync.client import connect
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "faults"))  # a server's process, and nodes for it
-from server_process import TOKEN, ServerProcess, one, op, until
+from server_process import BEGIN, TOKEN, ServerProcess, one, op, until
 
 from flowmm.server.metrics import resident
 
@@ -118,8 +118,12 @@ def test_bytes_of_the_socket(benchmark, server):
     print()
 
 
-def test_memory_over_many_runs(benchmark, server):
+@pytest.mark.parametrize("most", [None, 1 << 20], ids=["results-kept", "1-MB-for-results"])
+def test_memory_over_many_runs(benchmark, tmp_path, most):
+    """The second one shows what remains when the memory tier is full: with a quarter of the machine, millions of small results fit."""
     benchmark.group = f"{MANY:,} small runs one after another"
+    few = "" if most is None else f"import flowmm.engine.runtime as runtime; runtime.MEMORY_SHARE = {most} / runtime.total_memory(); "
+    server = ServerProcess(tmp_path / "home", begin=few + BEGIN).start()
     step, sizes = max(MANY // 10, 1), []
 
     def work():
@@ -133,6 +137,7 @@ def test_memory_over_many_runs(benchmark, server):
         # The first 7,000 runs also fill the 20,000 frames that are kept for those who reconnect.
         slopes = [numpy.polyfit(numpy.arange(first, 10) * step, found[first:], 1)[0] for first in (1, 6)]
         print(f"\n{name}: {', '.join(f'{size / MB:.0f}' for size in found)} MB resident; {slopes[0]:.0f} bytes more a run, {slopes[1]:.0f} in the end", end="")
+    server.stop()
     journal = sum(path.stat().st_size for path in (server.home / "server").glob("journal.sqlite*"))
     print(f"\njournal {journal / MB:.1f} MB, {journal / (MANY + 1):.0f} bytes a run")
 

@@ -244,6 +244,63 @@ def retype(dice: random.Random, document: Json) -> None:
         node["version"] = dice.choice((1, 1, 2, 10**30) if dice.random() < 0.9 else (0, -1, 1.0, 1.5, "1", True, None))
 
 
+def part(dice: random.Random, document: Json) -> None:
+    """Some of the graph, or all of it, becomes a definition that a node uses; now and then one that holds itself, or that nobody knows."""
+    if not (nodes := _nodes(document)):
+        return
+    name, inner = dice.choice(("part", "part", "other", "ask", *NAMES)), {key: deepcopy(one) for key, one in document.items() if key != "graphs"}
+    if dice.random() < 0.5:
+        kept = dice.sample(list(nodes), max(1, len(nodes) // 2))
+        inner["nodes"] = {key: deepcopy(nodes[key]) for key in kept}
+    if dice.random() < 0.15:
+        inner["nodes"]["again"] = {"op": f"graph:{dice.choice((name, 'part', 'other'))}", "version": 1, "in": {}}
+    definitions = document.setdefault("graphs", {})
+    if isinstance(definitions, dict):
+        definitions[name] = inner
+    taken = {port: {"from": f"input.{port}"} for port in _inputs(document)} if dice.random() < 0.5 else {}
+    document["nodes"]["piece"] = {"op": f"graph:{name if dice.random() < 0.9 else 'nobody'}", "version": 1, "in": taken}
+    outputs = document.get("outputs")
+    if isinstance(outputs, dict) and outputs:
+        outputs["of_piece"] = {"from": f"piece.{dice.choice(list(outputs))}"}
+
+
+def mode(dice: random.Random, document: Json) -> None:
+    if nodes := _nodes(document):
+        dice.choice(list(nodes.values()))["mode"] = dice.choice(("mute", "bypass", "mute", "bypass", "", "off", value(dice)))
+
+
+def frame(dice: random.Random, document: Json) -> None:
+    """A node runs once for each item of a list, or again and again; what it is told of that may be about nothing."""
+    if not (nodes := _nodes(document)):
+        return
+    node = dice.choice(list(nodes.values()))
+    spec = _spec(node)
+    ports, outputs = list(node["in"]) or list(spec.inputs if spec else ()), list(spec.outputs) if spec else ["value", "out0"]
+    ports, outputs = ports or ["text"], outputs or ["value"]
+    if dice.random() < 0.6:
+        node["each"] = dice.sample(ports, dice.randint(1, min(2, len(ports)))) if dice.random() < 0.9 else value(dice)
+        node["combine"] = dice.choice(("zip", "product", "zip", "product", "both", value(dice)))
+        for port in node["each"] if isinstance(node["each"], list) else ():
+            if isinstance(port, str) and port in node["in"] and dice.random() < 0.8:
+                node["in"][port] = {"list": [node["in"][port]] * dice.choice((0, 1, 2, 3))}
+    if dice.random() < 0.5:
+        carry = {dice.choice(ports): dice.choice(outputs)} if dice.random() < 0.9 else value(dice)
+        node["loop"] = {"carry": carry, "until": dice.choice((*outputs, "", "nobody")), "most": dice.choice((1, 2, 3, 3, 10_000, 10_001, 0, None, 1.0, value(dice)))}
+        if dice.random() < 0.2:
+            del node["loop"][dice.choice(list(node["loop"]))]
+
+
+def bend(dice: random.Random, document: Json) -> None:
+    """What only hands on stands in a wire, or at its end, with or without something to hand on."""
+    if nodes := _nodes(document):
+        ports = dice.choice(list(nodes.values()))["in"]
+        port = dice.choice([*ports, "text"])
+        name = f"bend{dice.randint(0, 3)}"
+        handed = {} if dice.random() < 0.2 else {"value": dice.choice((ports.get(port, 1), {"from": f"bend{dice.randint(0, 3)}.value"}, value(dice)))}
+        document["nodes"][name] = {"op": dice.choice(("logic.reroute", "logic.reroute", "logic.constant")), "version": 1, "in": handed}
+        ports[port] = {"from": f"{name}.value"}
+
+
 def crowd(dice: random.Random, document: Json) -> None:
     """Many copies of a node, all hanging where it hangs."""
     if nodes := _nodes(document):
@@ -259,6 +316,7 @@ def garnish(dice: random.Random, document: Json) -> None:
 
 MUTATIONS: list[Callable[[random.Random, Json], None]] = [
     replace, drop, add, rename, swap, garnish, literal, literal, literal, default, rewire, rewire, rewire, retype, retype, crowd,
+    part, part, mode, mode, frame, frame, bend, bend,
 ]  # fmt: skip
 
 
@@ -274,6 +332,8 @@ def mutated(dice: random.Random, document: dict[str, Json]) -> dict[str, Json]:
 
 CHECK, COMPATIBLE, PLAN, RUNS, SAVE = "/api/check", "/api/compatible", "/api/plan", "/api/runs", "/api/graphs/"
 LOOK, FITTING, CARRIED, OPEN = "/api/look", "/api/fitting", "/api/carried", "/api/open"
+UPGRADE, EXPORT, SWEEPS = "/api/upgrade", "/api/export", "/api/sweeps"
+TAKING = (CHECK, COMPATIBLE, PLAN, RUNS, SAVE, LOOK, FITTING, CARRIED, OPEN, UPGRADE, EXPORT, SWEEPS)
 SAVED = ["g1", "g2", "Ask", "with space", "ask"]
 
 
@@ -300,12 +360,17 @@ def request(dice: random.Random, document: Json, where: str) -> dict[str, Json]:
         asked |= _port(dice, document)
     if where == LOOK:
         asked |= {"edge": ".".join(str(_port(dice, document)[name]) for name in ("node", "port")), "item": dice.choice((0, 1, value(dice)))}
-    if where in (PLAN, RUNS) and dice.random() < 0.15:
+    if where == UPGRADE and dice.random() < 0.5:
+        asked["nodes"] = dice.choice((list(_nodes(document)), [], ["nobody"], value(dice)))
+    if where in (CHECK, PLAN, SWEEPS) and dice.random() < (0.9 if where == SWEEPS else 0.2):
+        asked["axes"] = {name: dice.choice((["a", "b"], [1, 2], "0..3", "1,2", "0..1..0.5", "9..0", "0..1e9", [], "", value(dice))) for name in _inputs(document)[:2]}
+        asked["combine"] = dice.choice(("product", "zip", "product", "zip", "both"))
+    if where in (PLAN, RUNS, SWEEPS) and dice.random() < 0.15:
         outputs = document.get("outputs") if isinstance(document, dict) else None
         named = list(outputs) if isinstance(outputs, dict) else []
         edges = [f"{name}.{dice.choice(WORDS)}" for name in _nodes(document)]
         asked["targets"] = dice.choice((named, edges, [], ["nobody.value"], [dice.choice(NAMES)], None, value(dice)))
-    if where == RUNS and dice.random() < 0.2:
+    if where in (RUNS, SWEEPS) and dice.random() < 0.2:
         asked["key"] = dice.choice((*WORDS, *NAMES, *TRICKS))
     if dice.random() < 0.03:
         asked[dice.choice([*asked, "graph", "more"])] = value(dice)
