@@ -18,13 +18,6 @@ def ran():
 
 
 @pytest.fixture
-def runtime():
-    made = Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def on_disk(tmp_path):
     """Makes runtimes that share one cache folder and nothing else."""
     made = []

@@ -2,24 +2,15 @@ from __future__ import annotations
 
 import json
 
-import language_nodes
 import pytest
-
-from flowmm import Runtime
+import small_nodes
 
 
 @pytest.fixture(autouse=True)
 def ran():
     """The calls of nodes so far, in order."""
-    language_nodes.RAN.clear()
-    return language_nodes.RAN
-
-
-@pytest.fixture
-def runtime():
-    made = Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
+    small_nodes.RAN.clear()
+    return small_nodes.RAN
 
 
 @pytest.fixture

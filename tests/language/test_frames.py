@@ -219,20 +219,20 @@ def test_a_frame_with_nothing_late_has_a_key_before_it_runs():
 def test_a_run_is_cancelled_within_a_round(runtime):
     import threading
 
-    import language_nodes
+    import small_nodes
 
     inner = doc({"n": ("wait", {"count": wire("input.x")})}, {"out": "n.value"}, {"x": ...})
     made = framed({"all": ("graph:inner", {"x": {"value": [1, 2, 3]}})}, {"out": "all.out"}, frames={"all": {"each": ["x"]}}, graphs={"inner": inner})
-    language_nodes.GATE.clear()
-    language_nodes.ENTERED.clear()
+    small_nodes.GATE.clear()
+    small_nodes.ENTERED.clear()
     run, finish = made.prepare({}, runtime=runtime)
     ended = []
     thread = threading.Thread(target=lambda: ended.append(pytest.raises(Exception, run.execute)))
     thread.start()
-    assert language_nodes.ENTERED.wait(30)
+    assert small_nodes.ENTERED.wait(30)
     run.cancel()
     thread.join(30)
-    language_nodes.GATE.set()
+    small_nodes.GATE.set()
     assert not thread.is_alive() and type(ended[0].value).__name__ == "Cancelled"
     assert made.run(runtime=runtime).out == [1, 2, 3]
 

@@ -47,7 +47,7 @@ OP = f"local:{__name__}."
 
 def old(version, given, output="value", **more):
     made = {"flowmm": 1, "nodes": {"n": {"op": OP + "scaled", "version": version, "in": given} | more}, "outputs": {"out": {"from": f"n.{output}"}}}
-    made["nodes"]["sum"] = {"op": "local:language_nodes.total", "in": {"items": {"list": [{"from": f"n.{output}"}, 1]}}}
+    made["nodes"]["sum"] = {"op": "local:small_nodes.total", "in": {"items": {"list": [{"from": f"n.{output}"}, 1]}}}
     made["outputs"]["sum"] = {"from": "sum.value"}
     return read(__import__("json").dumps(made))
 

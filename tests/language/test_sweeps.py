@@ -57,7 +57,7 @@ def test_a_cell_that_fails_leaves_the_others(runtime, tmp_path):
 def test_files_of_lines_and_folders_of_pictures_are_axes(runtime, tmp_path):
     (tmp_path / "lines.txt").write_text("one\n\ntwo\n", "utf-8")
     words = graph({"n": ("shout", {"text": wire("input.text")})}, {"out": "n.text"}, {"text": ""})
-    assert [value.lines for value in words.sweep(text=tmp_path / "lines.txt", runtime=runtime).values("out")] == [("ONE",), ("TWO",)]
+    assert [value.lines for value in words.sweep(text=tmp_path / "lines.txt", runtime=runtime).values("out")] == [("ONE!",), ("TWO!",)]
     for name, size in (("b.png", 3), ("a.jpg", 5), (".hidden.png", 7), ("notes.txt", 0)):
         Picture.new("RGB", (2, size)).save(tmp_path / name) if size else (tmp_path / name).write_text("no picture")
     tall = graph({"n": ("height", {"image": wire("input.image")})}, {"out": "n.value"}, {"image": ""})

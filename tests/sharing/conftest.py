@@ -3,9 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-import sharing_nodes
-
-from flowmm import Runtime
+import small_nodes
 
 
 @pytest.fixture(autouse=True)
@@ -13,15 +11,8 @@ def home(tmp_path, monkeypatch):
     """Every test has a home of its own, and the list of nodes that ran is empty."""
     monkeypatch.setenv("FLOWMM_HOME", str(tmp_path / "home"))
     (tmp_path / "home" / "graphs").mkdir(parents=True)
-    sharing_nodes.RAN.clear()
+    small_nodes.RAN.clear()
     return tmp_path / "home"
-
-
-@pytest.fixture
-def runtime():
-    made = Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import json
 import shutil
 
 import pytest
-from graphs_in_short import doc, wire
 from PIL import Image as Picture
+from short import doc, wire
 
 from flowmm import GraphError, load
 from flowmm.catalog import packs
@@ -231,7 +231,7 @@ def test_a_result_carries_the_pieces_that_made_it(save, tmp_path, elsewhere, run
 
 
 def test_a_graph_is_drawn_with_frames_pieces_and_unknown_nodes(tmp_path):
-    from graphs_in_short import graph
+    from short import graph
 
     from flowmm.face.draw import svg
     from flowmm.face.picture import picture

@@ -7,7 +7,7 @@ import json
 import random
 
 import pytest
-from graphs_in_short import doc, wire
+from short import doc, wire
 
 from flowmm.face.find import names
 from flowmm.graph.diff import diff

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from graphs_in_short import doc, graph, wire
 from PIL import Image as Picture
+from short import doc, graph, wire
 
 from flowmm import Graph, GraphError, load
 from flowmm.face.export import export
@@ -81,7 +81,7 @@ def test_the_command_writes_a_script_that_runs_with_options_of_its_own(tmp_path,
 
 # ── the language ────────────────────────────────────────────────────────────────────────────────
 
-STEP = doc({"n": ("both", {"a": wire("input.x"), "b": wire("input.by")}), "d": ("above", {"number": wire("n.sum"), "limit": wire("input.limit")})},
+STEP = doc({"n": ("both", {"a": wire("input.x"), "b": wire("input.by")}), "d": ("above", {"a": wire("n.sum"), "than": wire("input.limit")})},
            {"out": "n.sum", "product": "n.product", "enough": "d.value"}, {"x": ..., "by": 1, "limit": 100})  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def test_frames_modes_and_names_give_what_the_graph_gives(nodes, outputs, runtim
 
 
 def test_a_switch_is_an_if_and_only_its_branch_runs(runtime):
-    import sharing_nodes
+    import small_nodes
 
     nodes = {"t": ("longer", {"text": wire("input.text"), "than": 3}), "shared": ("add", {"a": 0}),
              "left": ("add", {"a": wire("shared.value"), "b": 10}), "left2": ("add", {"a": wire("left.value"), "b": 100}),
@@ -140,10 +140,10 @@ def test_a_switch_is_an_if_and_only_its_branch_runs(runtime):
     made = graph(nodes, {"out": "s.value"}, {"text": "long enough", "on": True})
     for inputs in ({}, {"on": False}, {"text": "a"}):
         wanted = dict(made.run(inputs, runtime=runtime))
-        sharing_nodes.RAN.clear()
+        small_nodes.RAN.clear()
         values, text = called(made, **inputs)
         assert values == wanted
-        assert [one for one in sharing_nodes.RAN if one.endswith((" 10", " 100"))] == (["add 1 10", "add 11 100"] if not inputs else [])
+        assert [one for one in small_nodes.RAN if one.endswith((" 10", " 100"))] == (["add 1 10", "add 11 100"] if not inputs else [])
     assert text.count("if ") >= 2 and "else:" in text and "logic" not in text
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import sharing_nodes
-from graphs_in_short import doc, graph, wire
+import small_nodes
+from short import doc, graph, wire
 
 from flowmm import GraphError
 
@@ -40,7 +40,7 @@ def test_the_command_computes_up_to_a_node_and_gives_what_comes_out_on_the_way(s
     path = save("chain", CHAIN)
     status, out, _ = command("run", path, "--until", "two", "-o", tmp_path / "out", "--quiet")
     assert status == 0 and "first: 2" in out and "two.sum: 12" in out and "two.product: 20" in out and "last" not in out
-    assert sharing_nodes.RAN == ["add 1 1"]
+    assert small_nodes.RAN == ["add 1 1"]
     status, out, _ = command("run", path, "--only", "three", "-o", tmp_path / "out", "--quiet")
     assert status == 0 and out.startswith("three.value: 21")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from graphs_in_short import doc, wire
+from short import doc, wire
 
 from flowmm import Graph, GraphError, NodeFailed, Runtime
 from flowmm.catalog import code, packs

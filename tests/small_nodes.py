@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+import numpy
 
 from flowmm import Context, node
-from flowmm.sockets import Image, Text
+from flowmm.sockets import Image, Seed, Text
 
 RAN: list[str] = []
 ENTERED, GATE = threading.Event(), threading.Event()
@@ -44,8 +46,20 @@ def label(text: str, number: int | None = None) -> str:
 
 
 @node(version=1)
-def shout(text: Text) -> Text:
-    return Text(tuple(line.upper() for line in text))
+def shout(text: Text, mark: Literal["!", "?"] = "!") -> Text:
+    RAN.append("shout")
+    return Text(tuple(line.upper() + mark for line in text))
+
+
+@node(version=1)
+def longer(text: Text, than: int) -> bool:
+    return len(text.lines[0]) > than
+
+
+@node(version=1)
+def noise(seed: Seed, size: int, context: Context) -> Image:
+    context.progress(1, 1)
+    return Image(numpy.random.default_rng(seed.value).integers(0, 255, (1, 3, size, size)).astype("uint8"))
 
 
 @node(version=1)

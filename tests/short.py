@@ -1,18 +1,20 @@
-"""Documents in short."""
+"""Documents in short, of small nodes."""
 
 from __future__ import annotations
 
 from flowmm import Graph
 from flowmm.graph.document import of
 
-OP = "local:language_nodes."
+OP = "local:small_nodes."
 
 
 def doc(nodes, outputs=None, inputs=None, **more):
-    """A document in short: {"a": ("add", {"a": 1})}; outputs by name."""
+    """A document in short: {"a": ("add", {"a": 1}, "mute", {further fields})}, both of the latter if wanted; outputs by name."""
     made = {}
-    for name, (op, given, *mode) in nodes.items():
-        made[name] = {"op": op if ":" in op or "." in op else OP + op, "in": given} | ({"mode": mode[0]} if mode else {})
+    for name, (op, given, *more_of_it) in nodes.items():
+        made[name] = {"op": op if ":" in op or "." in op else OP + op, "in": given}
+        for one in more_of_it:
+            made[name] |= {"mode": one} if isinstance(one, str) else one
     raw = {"flowmm": 1, "nodes": made, "outputs": {name: {"from": source} for name, source in (outputs or {}).items()}}
     raw["inputs"] = {name: {} if value is ... else {"default": value} for name, value in (inputs or {}).items()}
     return raw | more
