@@ -87,7 +87,7 @@ class Lowered:
     def silent(self, document: Document) -> dict[str, str]:
         """What of the document as it is written gives nothing, and the muted node because of which: nodes, and outputs as "output.NAME"."""
         found = {name: self.off[name] for name in document.nodes if self.off.get(name)}
-        for name in document.nodes.keys() & self.stand_ins.keys():
+        for name in [name for name in document.nodes if name in self.stand_ins]:
             led = [self.lead({"from": f"{name}.{output}"})[0] for output in self.stand_ins[name]]
             muted = [one.muted for one in led if type(one) is Nothing and one.muted]
             if led and len(muted) == len(led):

@@ -29,6 +29,16 @@ def multiplied(number: int, factor: int = 1) -> Multiplied:
 @multiplied.migrate(1, result="product")  # version 1 took `times` and gave `result`
 def _(inputs):
     return {("factor" if port == "times" else port): value for port, value in inputs.items()}
+
+
+@node(version=2)
+def fragile(number: int = 1) -> int:
+    return number
+
+
+@fragile.migrate(1)
+def _(inputs):
+    return inputs["what is not there"]
 """
 OLD = "older:maths.multiplied"
 INNER = {"inputs": {"x": {}}, "nodes": {"n": {"op": OLD, "version": 1, "in": {"number": {"from": "input.x"}, "times": 2}}}, "outputs": {"out": {"from": "n.result"}}}
@@ -131,3 +141,12 @@ def test_all_are_upgraded_at_once_those_inside_graphs_too_and_give_the_same(old,
     old.locator(".react-flow__pane").click(button="right", position={"x": 20, "y": 20})
     expect(old.get_by_role("menuitem", name="Arrange by wires")).to_be_visible()
     expect(old.get_by_role("menuitem", name="Upgrade all older nodes")).to_have_count(0)
+
+
+def test_what_could_not_be_brought_up_is_told_with_what_to_do(page, server):
+    put(server, "fragile", GRAPH | {"nodes": {"it": {"op": "older:maths.fragile", "version": 1, "in": {"number": 7}}}, "outputs": {"out": {"from": "it.value"}}})
+    open_graph(page, server, "fragile")
+    older(page, "it").click()
+    told = page.get_by_role("dialog", name="Upgraded")
+    expect(told).to_contain_text("could not be brought from version 1 of older:maths.fragile to 2: KeyError")
+    expect(told).to_contain_text("Look at its inputs; tell the pack's author.")

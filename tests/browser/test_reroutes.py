@@ -118,3 +118,32 @@ def test_from_far_it_is_there(painting):
     while not painting.locator(".card.far").count():
         painting.keyboard.press("-")
     expect(card(painting, "reroute").locator(".card.bend.far")).to_be_visible()
+
+
+def test_it_gets_a_name_which_stands_above_it(painting):
+    painting.mouse.dblclick(*along(wire(painting, *PAINTED)))
+    is_bent(painting)
+    place = middle(card(painting, "reroute"))
+    painting.keyboard.press("F2")
+    field = painting.get_by_role("dialog", name="Rename the node").get_by_label("Name")
+    expect(field).to_be_focused()
+    field.fill("paint")
+    expect(painting.get_by_role("dialog").get_by_role("alert")).to_be_visible()
+    expect(painting.get_by_role("button", name="Done")).to_be_disabled()
+    field.fill("latents")
+    painting.keyboard.press("Enter")
+    expect(card(painting, "latents").locator(".bend-name")).to_have_text("latents")
+    expect(card(painting, "latents")).to_be_focused()
+    expect(wire(painting, ("latents", "value"), ("pixels", "latent"))).to_be_attached()
+    assert middle(card(painting, "latents")) == pytest.approx(place, abs=2)
+    painting.keyboard.press("Control+z")
+    is_bent(painting)
+
+
+def test_any_node_is_renamed_from_its_menu(painting):
+    card(painting, "paint").locator(".card-head").click(button="right")
+    painting.get_by_role("menuitem", name="Rename the node").click()
+    painting.keyboard.type("draw")
+    painting.keyboard.press("Enter")
+    expect(wire(painting, ("draw", "latent"), ("pixels", "latent"))).to_be_attached()
+    expect(card(painting, "draw")).to_contain_text("· draw")

@@ -29,6 +29,7 @@ import { NoteBox } from "./NoteBox"
 import { OpCard } from "./OpCard"
 import { OutputsCard } from "./OutputsCard"
 import { Overview } from "./Overview"
+import { Rename } from "./Rename"
 import { FAR, FIT, FURTHEST, draw, firstView, onSurface, remember, seenBefore, select, selected, useStage } from "./stage"
 import { Tip } from "./Tip"
 import { Far, useWhole } from "./whole"
@@ -131,6 +132,7 @@ export function Canvas({ place }: { place: string }) {
       <Find />
       <Menu />
       <Tip />
+      <Rename />
       <Announcer />
     </div>
   )

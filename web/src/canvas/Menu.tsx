@@ -120,7 +120,7 @@ function Cards({ id }: { id: string }) {
       {help && <p className="menu-help">{help}</p>}
       <Lines ids={["graph.enter", "graph.unpack", "run.toSelected"]} />
       {id.startsWith("note:") && <Item words="noteEdit" run={() => editNote(id)} />}
-      <Lines ids={["canvas.collapse", "canvas.open", "edit.mute", "edit.bypass", "upgrade.selected"]} />
+      <Lines ids={["edit.rename", "canvas.collapse", "canvas.open", "edit.mute", "edit.bypass", "upgrade.selected"]} />
       {id !== INPUTS && id !== OUTPUTS && <Tints />}
       <Rule />
       <Lines ids={["edit.copy", "edit.cut", "edit.duplicate", "graph.make", "edit.group", "edit.delete"]} />

@@ -11,6 +11,7 @@ import { enterGraph, leaveGraph, makeGraph, selectedGraph, unpackGraph } from ".
 import { letGo, useHeld } from "./held"
 import { menuAtFocus } from "./Menu"
 import { editNote } from "./NoteBox"
+import { rename } from "./Rename"
 import { WIDTH } from "./shape"
 import { fit, focusCard, middle, motion, onSurface, reveal, select, selected, selectedLinks, selectedNodes, selectedPieces, useStage } from "./stage"
 import { cutAt, focusedCard, focusedEnd, giveUp, join, linksOf, promoteAtFocus, settingAtFocus, takeUp, walk, wiring } from "./wiring"
@@ -70,6 +71,7 @@ const COMMANDS: Command[] = [
   { id: "edit.duplicate", words: "duplicate", section: "edit", keys: ["Mod+D"], when: some, run: duplicateSelected },
   { id: "edit.delete", words: "delete", section: "edit", keys: ["Delete", "Backspace"], when: () => here() && selectedPieces().length + selectedLinks().length > 0, run: removeSelected },
   { id: "edit.all", words: "selectAll", section: "edit", keys: ["Mod+A"], when: here, run: () => select(useStage.getState().nodes.map(({ id }) => id)) },
+  { id: "edit.rename", words: "renameNode", section: "edit", keys: ["F2"], when: () => here() && selectedNodes().length === 1, run: () => rename(selectedNodes()[0]!) },
   { id: "edit.mute", words: "muteOrNot", section: "edit", keys: ["M", "Mod+M"], when: () => here() && selectedNodes().length > 0, run: () => switchSelected("mute") },
   { id: "edit.bypass", words: "bypassOrNot", section: "edit", keys: ["B", "Mod+B"], when: () => here() && selectedNodes().length > 0, run: () => switchSelected("bypass") },
   { id: "edit.group", words: "group", section: "edit", keys: ["Mod+G"], when: here, run: () => groupSelected(centre()) },

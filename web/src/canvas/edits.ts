@@ -111,7 +111,8 @@ export function groupSelected(at: Point): void {
 export const noteAt = (at: Point): string[] => add((doc) => addNote(doc, at))
 
 export const colourSelected = (colour: string | null): void => edit((doc) => coloured(doc, selectedPieces(), colour))
-export const toggleSelected = (what: "collapsed" | "open"): void => arrange((doc) => selectedNodes().reduce((made, id) => toggled(made, what, id), doc))
+export const toggleSelected = (what: "collapsed" | "open"): void =>
+  arrange((doc) => selectedNodes().filter((id) => !isBend(doc, id)).reduce((made, id) => toggled(made, what, id), doc))
 
 export const switchSelected = (mode: Mode): void => edit((doc) => switched(doc, selectedNodes(), mode))
 
