@@ -163,7 +163,7 @@ function Socket({ end, at }: { end: End; at: [number, number] }) {
     <>
       <Item words="takeUp" keys="Enter" run={() => takeUp(end)} />
       <Item words="addFitting" run={() => openPalette({ at: onSurface(...at), screen: at, end })} />
-      {end.side === "input" && end.node !== OUTPUTS && <Item words="makeInput" run={() => droppedOnOwnCard(INPUTS, end)} />}
+      {end.side === "input" && end.node !== OUTPUTS && <Item words="makeInput" keys="Alt+I" run={() => droppedOnOwnCard(INPUTS, end)} />}
       {end.side === "output" && <Item words="makeOutput" run={() => droppedOnOwnCard(OUTPUTS, end)} />}
       <Item words="addBend" keys="R" off={!links.length} run={() => bend(links)} />
       <Item words="cutWires" keys="X" off={!links.length} run={() => cutAt(end)} />
