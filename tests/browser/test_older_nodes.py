@@ -97,6 +97,14 @@ def test_an_older_graph_runs_as_it_is(old, server):
     assert versions(server) == {"first": 1, "second": 1, "inner.n": 1}
 
 
+def test_an_older_node_shows_the_ports_and_values_that_it_has(old):
+    expect(wire(old, ("first", "result"), ("second", "number"))).to_be_attached()
+    expect(card(old, "first").locator(".row", has_text="times").locator(".kept")).to_have_text("4")
+    older(old, "first").click()
+    old.keyboard.press("Escape")
+    expect(old.locator('[data-field="first.factor"] input')).to_have_value("4")
+
+
 def test_one_is_upgraded_by_its_badge_with_whatever_reads_it_and_undone_in_one_step(old, server):
     expect(older(old, "second")).to_be_visible()
     older(old, "first").click()

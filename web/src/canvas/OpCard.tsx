@@ -5,11 +5,12 @@ import { memo, useContext } from "react"
 import { useT, words } from "../app/i18n"
 import { useCatalogue } from "../app/catalogue"
 import type { NodeType } from "../api/types"
-import { isOld, upgrade, versionOf } from "../changes/upgrade"
+import { upgrade } from "../changes/upgrade"
 import { graphOf } from "../document/graphs"
 import { type NodeDoc, isList, isWire, literal, plain, setPort } from "../document/model"
 import type { Seen } from "../document/modes"
 import { amend, edit, useDocument } from "../document/store"
+import { drawnAs, isOld, versionOf } from "../document/versions"
 import { printed } from "../keys/commands"
 import { useTyping } from "../typing/store"
 import { Field } from "../widgets/Field"
@@ -31,6 +32,7 @@ export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
   const collapsed = useDocument(({ doc }) => doc.layout?.collapsed?.includes(id) ?? false)
   const colour = useDocument(({ doc }) => doc.layout?.colours?.[id])
   const spec = useCatalogue(({ nodes }) => (node ? nodes?.[node.op] : undefined))
+  const drawn = useDocument(({ doc }) => node && drawnAs(node, spec, () => readOutputs(doc, id)))
   const problem = useTyping(({ here }) => here.find((one) => one.node === id && one.level === "error")?.message)
   const far = useContext(Far)
   if (!node) return null
@@ -59,7 +61,7 @@ export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
         )}
         {mode ? <ModeSign id={id} mode={mode} /> : inert ? <span className="mode" title={t("placeholderHelp")}>{t("placeholder")}</span> : <CardState id={id} />}
       </header>
-      {spec ? <Body id={id} node={node} spec={spec} open={open} collapsed={collapsed} /> : <Unknown id={id} node={node} />}
+      {drawn ? <Body id={id} node={node} spec={drawn} open={open} collapsed={collapsed} /> : <Unknown id={id} node={node} />}
     </article>
   )
 })
@@ -137,7 +139,7 @@ function PortRow({ id, node, row: { port, kind, height, top, input, output } }: 
   )
 }
 
-/** A node whose type is not here: inert, but kept with all that it says. */
+/** A node whose type is not here, or is another by now: as it is written, with all that it says. */
 function Unknown({ id, node }: { id: string; node: NodeDoc }) {
   const outputs = useDocument(({ doc }) => readOutputs(doc, id).join("\n"))
   const { rows } = unknownShape(node, outputs ? outputs.split("\n") : [])

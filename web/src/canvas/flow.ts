@@ -6,6 +6,7 @@ import { PORT, REROUTE, before as beforeBends } from "../document/bends"
 import { arranged, type Size } from "../document/layout"
 import { type Doc, INPUTS, type Link, links, type NodeDoc, OUTPUTS, type Point } from "../document/model"
 import { modeOf } from "../document/modes"
+import { drawnAs } from "../document/versions"
 import { colourOf, isHandle } from "./colours"
 import { BEND, HEAD, inputsShape, outputsShape, ROW, shapeOf, unknownShape } from "./shape"
 
@@ -27,7 +28,7 @@ const outlines = new WeakMap<NodeDoc, { spec: NodeType | undefined; modes: Map<s
 
 function outlineOf(doc: Doc, name: string, nodes: Catalogue["nodes"], open: boolean, collapsed: boolean): Outline {
   const node = doc.nodes![name]!
-  const spec = nodes[node.op]
+  const spec = drawnAs(node, nodes[node.op], () => readOutputs(doc, name))
   const outputs = spec ? [] : readOutputs(doc, name)
   const mode = `${open}${collapsed}${outputs}`
   let known = outlines.get(node)
@@ -67,7 +68,7 @@ function unknownOutline(node: NodeDoc, outputs: readonly string[]): Outline {
   return { width, height, handles }
 }
 
-/** By node whose type is not here, those of its outputs that something reads. */
+/** Those outputs of a node that something reads. */
 export const readOutputs = (doc: Doc, name: string): string[] => [...new Set(links(doc).flatMap(({ node, port }) => (node === name ? [port] : [])))]
 
 type InputTypes = Record<string, { type: TypeShape; multiline?: boolean }>

@@ -128,7 +128,7 @@ export interface UnknownRow {
   output?: string // at the right
 }
 
-/** What is kept of a node whose type is not here: its wires, and what it is given otherwise. outputs: those that something reads. */
+/** What is written of a node whose type is not here, or is another by now: its wires, and what it is given otherwise. outputs: those that something reads. */
 export function unknownShape(node: NodeDoc, outputs: readonly string[]): Size & { rows: UnknownRow[] } {
   const wired = Object.entries(node.in ?? {}).flatMap(([port, value]) => (plain(value) === undefined ? [port] : []))
   const rows: Omit<UnknownRow, "top">[] = Array.from({ length: Math.max(wired.length, outputs.length) }, (_, i) => ({ port: wired[i], output: outputs[i] }))

@@ -15,7 +15,7 @@ export default function Upgrade({ told: { changes, problems }, close }: { told: 
           {problems.map(({ node, message, fix }) => <li key={node + message}><CircleAlert size={14} /><span><b>{node}</b> <Marked text={message} />. {fix}</span></li>)}
         </ul>
       )}
-      <ul className="changes">{changes.map(({ where, text }, i) => <li key={`${where}${i}`}><Marked text={text} /></li>)}</ul>
+      <ul className="changes">{changes.map(({ where, text }, i) => <li key={`${where}${i}`}><span><Marked text={text} /></span></li>)}</ul>
       <div className="dialog-foot"><button type="button" className="button primary" onClick={close}>{t("close")}</button></div>
     </Dialog>
   )

@@ -1,15 +1,13 @@
 // Nodes that were made with an older version than the one that is installed. What they become is for Python to say.
 import { api } from "../api/client"
-import type { NodeType, Upgraded } from "../api/types"
+import type { Upgraded } from "../api/types"
 import { nodeType } from "../app/catalogue"
 import { tellError } from "../app/toasts"
 import { asked, askedHere } from "../document/asked"
-import type { Doc, NodeDoc } from "../document/model"
+import type { Doc } from "../document/model"
 import { currentDoc, edit, editWhole, wholeDoc } from "../document/store"
+import { isOld } from "../document/versions"
 import { tellOf } from "./store"
-
-export const versionOf = ({ version }: NodeDoc): number => version ?? 1
-export const isOld = (node: NodeDoc, spec: NodeType | undefined): boolean => spec !== undefined && versionOf(node) < spec.version
 
 /** Those of these nodes of the graph that is shown. */
 export const oldOf = (names: readonly string[]): string[] =>
