@@ -52,26 +52,31 @@ def written(parameter: Parameter, text: str, *, trusted: bool = True) -> list[An
 
     trusted: whether files may be named. Raises GraphError.
     """
-    name, lines = parameter.name, [line.strip() for line in text.splitlines() if line.strip()]
+    name = parameter.name
     if trusted and text.startswith("@"):
         return from_path(parameter, Path(text[1:]).expanduser())
-    if len(lines) > 1 and not text.startswith("["):
-        values: list[Any] = list(map(_plain, lines))
-    elif text.startswith("["):
-        try:
-            values = json.loads(text)
-        except ValueError as error:
-            raise _bad(name, f"{brief(text)} is no JSON list: {error}", 'Write ["a", "b"].') from None
-    elif ".." in text and (numbers := _numbers(name, text)) is not None:
-        values = numbers
-    elif trusted and names_files(parameter.port) and Path(text).expanduser().is_dir():
+    if trusted and names_files(parameter.port) and Path(text).expanduser().is_dir():
         return from_path(parameter, Path(text).expanduser())
-    else:
-        values = [_plain(part.strip()) for part in text.split(",") if text.strip()]
+    values = spelled(name, text)
     found = axis(parameter, values)
     if found is None:
         raise _bad(name, f"it takes a list, and {brief(text)} is one", 'Write a list of lists: [["a", "b"], ["c"]].')
     return found
+
+
+def spelled(name: str, text: str) -> list[Any]:
+    """The values that words stand for: as `written`, but for files. name: of what is to take them. Raises GraphError."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise _bad(name, f"{brief(text)} is no JSON list: {error}", 'Write ["a", "b"].') from None
+    if len(lines) > 1:
+        return list(map(_plain, lines))
+    if ".." in text and (numbers := _numbers(name, text)) is not None:
+        return numbers
+    return [_plain(part.strip()) for part in text.split(",") if text.strip()]
 
 
 def from_path(parameter: Parameter, path: Path) -> list[Any]:

@@ -62,6 +62,6 @@ def framed(spec: NodeSpec, node: NodeDoc) -> NodeSpec:
         return spec
     inputs = {name: replace(port, type=ListOf(port.type), default=REQUIRED) if name in node.each else port for name, port in spec.inputs.items()}
     outputs = {name: replace(output, type=ListOf(output.type)) for name, output in spec.outputs.items()}
-    return replace(spec, inputs=inputs, outputs=outputs, lazy=False, late=False, generic=False, classes=())
+    return replace(spec, inputs=inputs, outputs=outputs, lazy=False, late=False, generic=False, classes=(), describe=None, spaces=None)
 
 

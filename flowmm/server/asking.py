@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..catalog import NodeSpec, packs
+from ..catalog import NodeSpec, known, packs
 from ..catalog.catalogue import describe as node_type
 from ..catalog.catalogue import type_json
 from ..engine.forecast import forecast
@@ -22,7 +22,7 @@ from ..graph.problems import Problem, listed
 from ..graph.signature import check_inputs
 from ..graph.wiring import Link, Many
 from ..sockets.facts import UNKNOWN
-from ..sockets.types import ListOf, Type, instantiate
+from ..sockets.types import ListOf, Plain, Type, instantiate
 from .refusals import Refused
 
 MOST_PROBLEMS = 1_000  # of a graph that are told at once
@@ -157,6 +157,20 @@ def _targets(graph: Graph, checked: Checked, type_: Type, source: Link | None) -
                     yield {"node": wiring.names[i], "port": port.name, "fits": True, "item": True}
                     continue
             yield {"node": wiring.names[i], "port": port.name, "fits": not why} | ({"why": why} if why else {})
+
+
+def loops(graph: Graph, node: str) -> dict[str, Any]:
+    """What a node that runs again and again may do. carry: by input, the outputs that may be its next value; until: outputs that may end it."""
+    op = graph.document.nodes[node].op if node in graph.document.nodes else ""
+    spec = graph.piece_types.get(op) or known(op)
+    if spec is None:
+        raise Refused(422, "no-such-node", f"there is no node `{node[:60]}` here whose type is known", f"There are {listed(graph.document.nodes)}.")
+    fresh: dict[Any, Any] = {}
+    inputs = {name: instantiate(port.type, fresh) for name, port in spec.inputs.items()}
+    outputs = {name: instantiate(output.type, fresh) for name, output in spec.outputs.items()}
+    fits = graph.outside.check().bindings.conflict
+    carry = {port: [name for name, came in outputs.items() if fits(came, wanted) is None] for port, wanted in inputs.items()}
+    return {"carry": {port: names for port, names in carry.items() if names}, "until": [name for name, came in outputs.items() if fits(came, Plain(bool)) is None]}
 
 
 def _item(type_: Type | None) -> Type | None:

@@ -134,3 +134,38 @@ def test_a_picture_that_is_gone_is_a_problem_of_its_input_and_no_refusal(server)
     problem = next(one for one in found["problems"] if one["level"] == "error")
     assert (problem["code"], problem["node"], problem["port"]) == ("no-upload", "input", "image") and problem["fix"]
     assert set(found["inputs"]) >= {"image", "beginning"}
+
+
+# ── frames ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_only_what_fits_is_carried_from_round_to_round_and_only_what_is_true_or_false_ends_a_loop(server):
+    """Of a node, and of a graph used as one."""
+    piece = {"flowmm": 1, "inputs": {"image": {}, "text": {"default": ""}},
+             "nodes": {"small": {"op": "image.resize", "in": {"image": {"from": "input.image"}, "width": 8, "height": 8}},
+                       "empty": {"op": "text.is_empty", "in": {"text": {"from": "input.text"}}}},
+             "outputs": {"image": {"from": "small.image"}, "good": {"from": "empty.value"}}}  # fmt: skip
+    graph = {"flowmm": 1, "nodes": {"again": {"op": "graph:again", "in": {}}, "small": {"op": "image.resize", "in": {}}}, "outputs": {}, "graphs": {"again": piece}}
+    found = server.post("/api/loops", graph=graph, node="again")
+    assert found.status_code == 200, found.text
+    assert found.json() == {"carry": {"image": ["image"]}, "until": ["good"]}
+    assert server.post("/api/loops", graph=graph, node="small").json() == {"carry": {"image": ["image"]}, "until": []}
+    refusal(server.post("/api/loops", graph=graph, node="none"), 422, "no-such-node")
+
+
+def test_words_stand_for_values(server):
+    def values(text: str):
+        return server.http.get("/api/axis", params={"text": text}).json()["values"]
+
+    assert values("0..3") == [0, 1, 2, 3] and values("0..1..0.5") == [0.0, 0.5, 1.0] and values("3, 5,7") == [3, 5, 7]
+    assert values("a red circle, large\na star") == ["a red circle, large", "a star"] and values('["a,b"]') == ["a,b"] and values("") == []
+    assert values("@pyproject.toml") == ["@pyproject.toml"], "files are not read"
+    refusal(server.http.get("/api/axis", params={"text": "3..1"}), 422, "bad-axis")
+
+
+def test_a_frame_around_a_node_that_foretells_its_shape_is_checked_as_lists(server):
+    graph = {"flowmm": 1, "inputs": {"picture": {"default": "examples/red-circle.png"}}, "outputs": {"sizes": {"from": "small.image"}},
+             "nodes": {"small": {"op": "image.resize", "in": {"image": {"from": "input.picture"}, "width": {"value": [4, 8]}, "height": 8}, "each": ["width"]}}}  # fmt: skip
+    found = server.post("/api/check", graph=graph)
+    assert found.status_code == 200, found.text
+    assert found.json()["problems"] == [] and found.json()["outputs"]["sizes"]["shown"] == "list[Image]"

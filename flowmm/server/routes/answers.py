@@ -323,6 +323,17 @@ class GivenModel(TypedDict):
     why: NotRequired[str]
 
 
+class Loops(TypedDict):
+    """carry: by input, the outputs that may be its value in the next round. until: the outputs that may say that it is good enough."""
+
+    carry: dict[str, list[str]]
+    until: list[str]
+
+
+class Axis(TypedDict):
+    values: list[Any]
+
+
 class Fitting(TypedDict):
     """models: those that are here, the ones that fit first; why: one does not. given: what is named there now; why: it is not here."""
 

@@ -7,14 +7,15 @@ import hashlib
 import json
 import platform
 from importlib import metadata
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from ... import __version__
 from ...catalog import packs
 from ...catalog.catalogue import catalogue
 from ...catalog.reload import in_development, reload
+from ...face.axes import spelled
 from ...graph.problems import GraphError
 from ...machine import device_model, total_memory
 from ...models import shelf
@@ -24,8 +25,8 @@ from ..looking import look
 from ..metrics import resident
 from ..parts import Parts
 from ..repairs import with_repairs
-from .answers import Check, Compatible, Fitting, Looked, Model, Nodes, Plan, System
-from .bodies import ERRORS, UNCHANGED, CheckRequest, CompatibleRequest, FittingRequest, Json, LookRequest, PlanRequest, body, takes
+from .answers import Axis, Check, Compatible, Fitting, Looked, Loops, Model, Nodes, Plan, System
+from .bodies import ERRORS, UNCHANGED, CheckRequest, CompatibleRequest, FittingRequest, Json, LookRequest, NodeRequest, PlanRequest, body, takes
 
 
 class Catalogue:
@@ -91,6 +92,17 @@ def router(parts: Parts) -> APIRouter:
     def compatible(asked: CompatibleRequest = body(CompatibleRequest)) -> Json:
         graph, _ = parts.library.open(asked.graph, asked.name)
         return Json(asking.compatible(graph, asked.node, asked.port, asked.side))
+
+    @routes.post(
+        "/loops", response_model=Loops, summary="What a node may carry from round to round, and what may end it", openapi_extra=takes(NodeRequest)
+    )
+    def loops(asked: NodeRequest = body(NodeRequest)) -> Json:
+        graph, _ = parts.library.open(asked.graph, asked.name)
+        return Json(asking.loops(graph, asked.node))
+
+    @routes.get("/axis", response_model=Axis, summary="The values that words stand for: 0..7, 0..1..0.25, a,b,c, or one a line")
+    def axis(text: Annotated[str, Query(max_length=20_000)], name: Annotated[str, Query(max_length=1000)] = "it") -> Json:
+        return Json({"values": spelled(name, text)})
 
     @routes.post(
         "/plan", response_model=Plan, summary="What a run, or the first of a sweep, would do: nodes cached or to run, memory, models here or missing", openapi_extra=takes(PlanRequest)

@@ -106,6 +106,10 @@ class FittingRequest(GraphRequest):
     port: Annotated[str, Field(description="An input that takes a model.", max_length=1000)]
 
 
+class NodeRequest(GraphRequest):
+    node: Annotated[str, Field(description="A node's name.", max_length=1000)]
+
+
 class UpgradeRequest(GraphRequest):
     nodes: Annotated[list[str] | None, Field(description="The nodes that are meant; without it all that are older.", max_length=10_000)] = None
 
@@ -142,7 +146,7 @@ class RenameRequest(BaseModel):
 
 
 REQUESTS = (
-    GraphRequest, CheckRequest, CompatibleRequest, FittingRequest, UpgradeRequest, PlanRequest, LookRequest, RunRequest, SweepRequest, MoveRequest,
+    GraphRequest, CheckRequest, CompatibleRequest, FittingRequest, NodeRequest, UpgradeRequest, PlanRequest, LookRequest, RunRequest, SweepRequest, MoveRequest,
     RenameRequest,
 )  # fmt: skip
 ERRORS: dict[int | str, dict[str, Any]] = {

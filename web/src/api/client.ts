@@ -1,7 +1,8 @@
 // Calls to the server. Every failure is an ApiError that says what to do; being offline is one too.
 import type {
-  Carried, Catalogue, Check, Compatible, CompatibleRequest, Covers, Fitting, FittingRequest, GalleryItem, GraphRequest, ListedGraph, Looked, LookRequest, Model,
-  Opened, Plan, Problem, Queue, Run, RunRequest, ShownValue, State, System, Trashed, Upgraded, UpgradeRequest, Upload, Version,
+  Carried, Catalogue, Check, CheckRequest, Compatible, CompatibleRequest, Covers, Fitting, FittingRequest, GalleryItem, GraphRequest, Json, ListedGraph,
+  Looked, LookRequest, Loops, Model, NodeRequest, Opened, Plan, PlanRequest, Problem, Queue, Run, RunRequest, ShownValue, State, Sweep, SweepRequest, System,
+  Trashed, Upgraded, UpgradeRequest, Upload, Version,
 } from "./types"
 import type { Doc } from "../document/model"
 
@@ -73,6 +74,8 @@ export const valueUrl = (key: string, shape: "file" | "thumbnail" = "file", item
   `/api/values/${key}?shape=${shape}&item=${item}` + (shape === "thumbnail" ? `&size=${size}` : "")
 export const outputUrl = (run: string, output: string, shape: "file" | "thumbnail" = "file", item = 0): string =>
   `/api/runs/${run}/outputs/${name(output)}?shape=${shape}&item=${item}`
+export const sheetUrl = (sweep: string, output: string): string => `/api/sweeps/${sweep}/sheet?output=${name(output)}`
+export const tableUrl = (sweep: string, form: "csv" | "jsonl"): string => `/api/sweeps/${sweep}/table?as=${form}`
 export const uploadUrl = (id: string): string => `/api/uploads/${name(id)}`
 export const appUrl = (graph: string): string => `/app/${name(graph)}/`
 
@@ -104,14 +107,20 @@ export const api = {
   upgrade: (asked: UpgradeRequest) => ask<Upgraded>("/api/upgrade", { json: asked }),
   carried: (asked: GraphRequest) => ask<Carried>("/api/carried", { json: asked }),
 
-  check: (asked: GraphRequest, signal?: AbortSignal) => ask<Check>("/api/check", { json: asked, signal }),
+  check: (asked: CheckRequest, signal?: AbortSignal) => ask<Check>("/api/check", { json: asked, signal }),
+  /** The values that words stand for. */
+  axis: (text: string, of: string) => ask<{ values: Json[] }>(`/api/axis?text=${name(text)}&name=${name(of)}`),
+  loops: (asked: NodeRequest, signal?: AbortSignal) => ask<Loops>("/api/loops", { json: asked, signal }),
   fitting: (asked: FittingRequest, signal?: AbortSignal) => ask<Fitting>("/api/fitting", { json: asked, signal }),
   compatible: (asked: CompatibleRequest, signal?: AbortSignal) => ask<Compatible>("/api/compatible", { json: asked, signal }),
-  plan: (asked: GraphRequest & { targets?: string[] | null }, signal?: AbortSignal) => ask<Plan>("/api/plan", { json: asked, signal }),
+  plan: (asked: PlanRequest, signal?: AbortSignal) => ask<Plan>("/api/plan", { json: asked, signal }),
 
   run: (asked: RunRequest) => ask<Run>("/api/runs", { json: asked }),
   runs: (before?: number, limit = 50, states: State[] = []) =>
     ask<Run[]>(`/api/runs?limit=${limit}${before === undefined ? "" : `&before=${before}`}${states.map((state) => `&state=${state}`).join("")}`),
+  sweep: (asked: SweepRequest) => ask<Sweep>("/api/sweeps", { json: asked }),
+  readSweep: (id: string) => ask<Sweep>(`/api/sweeps/${id}`),
+  cancelSweep: (id: string) => ask<Sweep>(`/api/sweeps/${id}/cancel`, { method: "POST", json: {} }),
   readRun: (id: string) => ask<Run>(`/api/runs/${id}`),
   runGraph: (id: string) => ask<Doc>(`/api/runs/${id}/graph`),
   queue: () => ask<Queue>("/api/queue"),

@@ -7,6 +7,9 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Axis: {
+            values: unknown[];
+        };
         Begin: {
             epoch: string;
             since: number;
@@ -295,6 +298,13 @@ export interface components {
             most?: number | null;
         } & {
             [key: string]: unknown;
+        };
+        /** @description carry: by input, the outputs that may be its value in the next round. until: the outputs that may say that it is good enough. */
+        Loops: {
+            carry: {
+                [key: string]: string[];
+            };
+            until: string[];
         };
         /** @description In bytes. at_least: whether something is not known, so that it may be more. */
         Memory: {
@@ -846,6 +856,23 @@ export interface components {
             node: string;
             /** @description An input that takes a model. */
             port: string;
+        };
+        NodeRequest: {
+            /** @description A saved graph's name, or a whole graph document. */
+            graph: string | {
+                [key: string]: unknown;
+            };
+            /** @description Inputs by name: plain values, {"upload": id} or {"value": key}, or lists of these. Others have their defaults. */
+            inputs?: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description The saved graph that the document is an edit of; its relative paths start there.
+             * @default
+             */
+            name?: string;
+            /** @description A node's name. */
+            node: string;
         };
         UpgradeRequest: {
             /** @description A saved graph's name, or a whole graph document. */

@@ -8,12 +8,14 @@ import * as keys from "../keys/words"
 import * as palette from "../palette/words"
 import * as panels from "../panels/words"
 import * as results from "../results/words"
+import * as rounds from "../rounds/words"
+import * as sweeps from "../sweeps/words"
 import * as widgets from "../widgets/words"
 import * as app from "./words"
 
 export type Language = "en" | "zh"
-const en = { ...app.en, ...canvas.en, ...changes.en, ...home.en, ...keys.en, ...palette.en, ...panels.en, ...results.en, ...widgets.en }
-const zh: typeof en = { ...app.zh, ...canvas.zh, ...changes.zh, ...home.zh, ...keys.zh, ...palette.zh, ...panels.zh, ...results.zh, ...widgets.zh }
+const en = { ...app.en, ...canvas.en, ...changes.en, ...home.en, ...keys.en, ...palette.en, ...panels.en, ...results.en, ...rounds.en, ...sweeps.en, ...widgets.en }
+const zh: typeof en = { ...app.zh, ...canvas.zh, ...changes.zh, ...home.zh, ...keys.zh, ...palette.zh, ...panels.zh, ...results.zh, ...rounds.zh, ...sweeps.zh, ...widgets.zh }
 export type Key = keyof typeof en
 const WORDS: Record<Language, Record<Key, string>> = { en, zh }
 const STORED = "flowmm.language"

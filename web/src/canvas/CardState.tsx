@@ -1,8 +1,10 @@
 // At the right end of a card's head: what a run would do with the node, what it is doing, how long it took; below the card what it makes meanwhile.
-import { Check, CircleDashed, Feather, Loader, TriangleAlert, Zap } from "lucide-react"
+import { Check, CircleDashed, Feather, Loader, Repeat2, TriangleAlert, Zap } from "lucide-react"
 import { memo } from "react"
 import { useT } from "../app/i18n"
 import { placed } from "../document/graphs"
+import { roundsOf } from "../document/frames"
+import type { NodeDoc } from "../document/model"
 import type { Seen } from "../document/modes"
 import { useDocument } from "../document/store"
 import { isActive } from "../run/frames"
@@ -20,14 +22,31 @@ export const CardState = memo(function CardState({ id: node }: { id: string }) {
   )
 })
 
+/** How often a frame runs, as far as that is known before it does. */
+export function Times({ id, node }: { id: string; node: NodeDoc }) {
+  const t = useT()
+  const at = useDocument(({ way }) => placed(way, id))
+  const running = useRuns(({ nodes }) => nodes[at] === "running")
+  if (running) return null
+  if (node.loop) {
+    const said = t("frameLoop", { n: node.loop.most ?? "?" })
+    return <span className="times" role="img" title={said} aria-label={said}><Repeat2 size={12} />≤ {node.loop.most ?? "?"}</span>
+  }
+  const n = roundsOf(node)
+  const said = n === null ? t("frameEach") : t("frameTimes", { n })
+  return <span className="times" role="img" title={said} aria-label={said}>× {n ?? "n"}</span>
+}
+
 function Running({ id }: { id: string }) {
   const t = useT()
   const progress = useRuns(({ progress }) => progress[id])
+  const round = useRuns(({ round }) => round[id])
   if (!progress) return <span className="state running" role="status" aria-label={t("state_running")}><Loader size={13} className="spin" /></span>
   const { step, steps, eta } = progress
+  const inner = round && t("inRound", { step: round.step, steps: round.steps })
   return (
-    <span className="state running" role="progressbar" aria-label={t("state_running")} aria-valuenow={step} aria-valuemin={0} aria-valuemax={steps}>
-      {step}/{steps}{eta !== null && eta >= 0.5 && ` · ${t("seconds", { n: Math.ceil(eta) })}`}
+    <span className="state running" role="progressbar" aria-label={t("state_running")} aria-valuenow={step} aria-valuemin={0} aria-valuemax={steps} title={inner}>
+      {step}/{steps}{round && <small> · {round.step}/{round.steps}</small>}{eta !== null && eta >= 0.5 && ` · ${t("seconds", { n: Math.ceil(eta) })}`}
       <i style={{ width: `${(100 * step) / Math.max(1, steps)}%` }} />
     </span>
   )

@@ -8,6 +8,9 @@ import type { Check } from "../api/types"
 import { useT, words } from "../app/i18n"
 import { INPUTS, inputValue, moveInput, removeInput } from "../document/model"
 import { amend, currentDoc, edit, useDocument } from "../document/store"
+import { axesOf, cellsOf, combineOf, setAxis, setSweepCombine } from "../document/sweeps"
+import { CombineChoice } from "../rounds/Rows"
+import { severalOf } from "../sweeps/sweepable"
 import { useTyping } from "../typing/store"
 import { Field } from "../widgets/Field"
 import { FieldMenu, type MenuLine } from "../widgets/FieldMenu"
@@ -15,7 +18,7 @@ import { fallbackOf, inputChanged, same } from "../widgets/inputs"
 import { PortDetails } from "../widgets/PortDetails"
 import { inputTypes } from "./flow"
 import { toggled } from "./layout"
-import { type FormRow, HEAD, inputsShape, ROW } from "./shape"
+import { FIELD, type FormRow, HEAD, inputsShape, ROW } from "./shape"
 import { Socket } from "./Socket"
 
 const NONE: Check["inputs"] = {}
@@ -27,7 +30,7 @@ export const InputsCard = memo(function InputsCard({ selected }: NodeProps) {
   const types = useTyping(({ check }) => check?.inputs ?? NONE)
   const check = useTyping(({ check }) => check)
   const nodes = useCatalogue(({ nodes }) => nodes)
-  const { rows, folded, idle, foot, height } = inputsShape(doc, inputTypes(doc, nodes ?? {}, check))
+  const { rows, folded, idle, foot, sweep, height } = inputsShape(doc, inputTypes(doc, nodes ?? {}, check))
   const [told, setTold] = useState("")
   const names = Object.keys(doc.inputs ?? {})
   const move = (name: string, to: number) => {
@@ -46,11 +49,26 @@ export const InputsCard = memo(function InputsCard({ selected }: NodeProps) {
         </div>
       )}
       {folded.map((name) => <Socket key={name} node="input" port={name} side="output" type={types[name]?.type} shown={types[name]?.shown ?? "?"} top={foot + ROW / 2} />)}
+      {sweep !== null && <SweepRow top={sweep} />}
       <p className="hint" style={{ top: height - ROW - 8, height: ROW }}>{t("addInput")}</p>
       <span className="unseen" role="status">{told}</span>
     </article>
   )
 })
+
+/** How many runs it is, and how several inputs that vary come together. */
+function SweepRow({ top }: { top: number }) {
+  const t = useT()
+  const n = useDocument(({ doc }) => cellsOf(doc))
+  const several = useDocument(({ doc }) => Object.keys(axesOf(doc)).length > 1)
+  const combine = useDocument(({ doc }) => combineOf(doc))
+  return (
+    <div className="row sweep-row" style={{ top, height: FIELD }}>
+      <span className="times">× {n}</span>
+      {several ? <CombineChoice value={combine} label={t("sweepCombine")} onChange={(value) => edit((doc) => setSweepCombine(doc, value))} /> : <span className="port">{t("sweepRuns", { n })}</span>}
+    </div>
+  )
+}
 
 interface RowProps {
   row: FormRow
@@ -65,6 +83,7 @@ const InputRow = memo(function InputRow({ row: { name, kind, height, top }, inpu
   const value = useDocument(({ doc }) => inputValue(doc, name))
   const fallback = useDocument(({ doc }) => fallbackOf(doc, types, name))
   const title = useDocument(({ doc }) => words(doc.inputs?.[name]?.title))
+  const axis = useDocument(({ doc }) => axesOf(doc)[name])
   const row = useRef<HTMLDivElement>(null)
   const grip = useRef<HTMLButtonElement>(null)
   const [details, setDetails] = useState(false)
@@ -119,7 +138,12 @@ const InputRow = memo(function InputRow({ row: { name, kind, height, top }, inpu
       >
         <GripVertical size={12} />
       </button>
-      {input && kind !== "socket" ? (
+      {input && axis ? (
+        <Field
+          at={`input.${name}`} label={title || name} port={severalOf(input)} value={axis} menu={lines}
+          onChange={(json, going) => (going ? (change: Parameters<typeof edit>[0]) => amend(`input.${name}.axis`, change) : edit)((doc) => setAxis(doc, name, Array.isArray(json) ? json : json === undefined ? [] : [json]))}
+        />
+      ) : input && kind !== "socket" ? (
         <Field
           at={`input.${name}`} label={title || name} port={{ ...input, help: input.help, default: fallback }} value={same(value, fallback) ? undefined : value} menu={lines}
           onChange={(json, going) => (going ? (change: Parameters<typeof edit>[0]) => amend(`input.${name}`, change) : edit)((doc) => inputChanged(doc, types, name, json))}

@@ -9,6 +9,7 @@ import { type Command, perform, possible, useCommands } from "../keys/commands"
 import { Combination } from "../keys/Keys"
 import { openPalette } from "../palette/store"
 import { look } from "../results/look"
+import { isOn, mayToggle, toggleEach } from "../rounds/toggle"
 import { pasteNow } from "./clipboard"
 import { between, droppedOnOwnCard, joined } from "./connect"
 import { bend, colourSelected, cut, groupSelected, linkOf, noteAt } from "./edits"
@@ -120,7 +121,7 @@ function Cards({ id }: { id: string }) {
       {help && <p className="menu-help">{help}</p>}
       <Lines ids={["graph.enter", "graph.unpack", "run.toSelected"]} />
       {id.startsWith("note:") && <Item words="noteEdit" run={() => editNote(id)} />}
-      <Lines ids={["edit.rename", "canvas.collapse", "canvas.open", "edit.mute", "edit.bypass", "upgrade.selected"]} />
+      <Lines ids={["edit.rename", "canvas.collapse", "canvas.open", "edit.mute", "edit.bypass", "edit.loop", "upgrade.selected"]} />
       {id !== INPUTS && id !== OUTPUTS && <Tints />}
       <Rule />
       <Lines ids={["edit.copy", "edit.cut", "edit.duplicate", "graph.make", "edit.group", "edit.delete"]} />
@@ -157,6 +158,8 @@ function Wire({ id, at }: { id: string; at: [number, number] }) {
   )
 }
 
+const eachWords = (end: End): Key => (end.node === "input" ? (isOn(end) ? "sweepOff" : "sweepOn") : isOn(end) ? "eachOff" : "eachOn")
+
 function Socket({ end, at }: { end: End; at: [number, number] }) {
   const links = linksOf(end)
   return (
@@ -166,6 +169,7 @@ function Socket({ end, at }: { end: End; at: [number, number] }) {
       {end.side === "input" && end.node !== OUTPUTS && <Item words="makeInput" keys="Alt+I" run={() => droppedOnOwnCard(INPUTS, end)} />}
       {end.side === "output" && <Item words="makeOutput" run={() => droppedOnOwnCard(OUTPUTS, end)} />}
       <Item words="addBend" keys="R" off={!links.length} run={() => bend(links)} />
+      {(end.side === "input" ? end.node !== OUTPUTS : end.node === "input") && mayToggle(end) && <Item words={eachWords(end)} keys="E" run={() => toggleEach(end)} />}
       <Item words="cutWires" keys="X" off={!links.length} run={() => cutAt(end)} />
     </>
   )

@@ -8,20 +8,22 @@ import type { NodeType } from "../api/types"
 import { upgrade } from "../changes/upgrade"
 import { graphOf } from "../document/graphs"
 import { type NodeDoc, isList, isWire, literal, plain, setPort } from "../document/model"
+import { isEach, specOf } from "../document/frames"
 import type { Seen } from "../document/modes"
 import { amend, edit, useDocument } from "../document/store"
 import { drawnAs, isOld, versionOf } from "../document/versions"
 import { printed } from "../keys/commands"
 import { useTyping } from "../typing/store"
-import { Field } from "../widgets/Field"
+import { EachMark, Field } from "../widgets/Field"
+import { CombineRow, LoopRow } from "../rounds/Rows"
 import { OutOfInput } from "../widgets/OutOfInput"
 import { REROUTE } from "../document/bends"
 import { Bend } from "./Bend"
-import { CardState, ModeSign } from "./CardState"
+import { CardState, ModeSign, Times } from "./CardState"
 import { readOutputs } from "./flow"
 import { enterGraph } from "./graphs"
 import { toggled } from "./layout"
-import { HEAD, hasMore, literalKind, type Row, ROW, shapeOf, unknownShape } from "./shape"
+import { COMBINE, HEAD, hasMore, literalKind, LOOP, type Row, ROW, shapeOf, unknownShape } from "./shape"
 import { Socket } from "./Socket"
 import { Far } from "./whole"
 
@@ -31,7 +33,7 @@ export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
   const open = useDocument(({ doc }) => doc.layout?.open?.includes(id) ?? false)
   const collapsed = useDocument(({ doc }) => doc.layout?.collapsed?.includes(id) ?? false)
   const colour = useDocument(({ doc }) => doc.layout?.colours?.[id])
-  const spec = useCatalogue(({ nodes }) => (node ? nodes?.[node.op] : undefined))
+  const spec = useCatalogue(({ nodes }) => specOf(node, nodes))
   const drawn = useDocument(({ doc }) => node && drawnAs(node, spec, () => readOutputs(doc, id)))
   const problem = useTyping(({ here }) => here.find((one) => one.node === id && one.level === "error")?.message)
   const far = useContext(Far)
@@ -39,7 +41,8 @@ export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
   const mode = data.mode as Seen | undefined
   const inert = !spec && !graphOf(node.op) // a graph's type is known once it was checked
   const named = [title(id, node, spec), mode && t(`mode_${mode}`)].filter(Boolean).join(", ")
-  const look = `${selected ? " selected" : ""}${problem ? " wrong" : ""}`
+  const rounds = node.loop ? " frame loops" : node.each?.length ? " frame" : ""
+  const look = `${rounds}${selected ? " selected" : ""}${problem ? " wrong" : ""}`
   if (node.op === REROUTE) return <Bend id={id} name={ownName(id, node) ? id : ""} look={look} far={far} colour={colour} mode={mode} />
   if (far) return <article className={`card far${look}`} data-colour={colour} data-mode={mode} aria-label={named} />
   return (
@@ -56,6 +59,7 @@ export const OpCard = memo(function OpCard({ id, selected, data }: NodeProps) {
         </span>
         {isOld(node, spec) && <Older id={id} from={versionOf(node)} to={spec!.version} />}
         {problem && !inert && <TriangleAlert size={14} className="warn" aria-label={problem} />}
+        {rounds && !mode && <Times id={id} node={node} />}
         {graphOf(node.op) && (
           <button type="button" className="bare nodrag" aria-label={t("enterGraph")} title={`${t("enterGraph")} (${printed("Alt+ArrowDown").join(" ")})`} onClick={() => void enterGraph(id)}><Workflow size={13} /></button>
         )}
@@ -116,12 +120,15 @@ function PortRow({ id, node, row: { port, kind, height, top, input, output } }: 
   const value = node.in?.[port]
   const wired = isWire(value) || isList(value)
   const label = words(input?.title) || port
+  if (port === COMBINE || port === LOOP)
+    return <div className="row" style={{ top, height }}>{port === LOOP ? <LoopRow id={id} node={node} /> : <CombineRow id={id} node={node} />}</div>
   return (
     <div className={`row ${kind}`} style={{ top, height }}>
       {input && <Socket node={id} port={port} side="input" type={input.type} shown={input.shown} top={ROW / 2} />}
       {input && (kind === "socket" || wired) && (
         <span className={`port${"default" in input ? " optional" : ""}`} title={words(input.help)}>{label}</span>
       )}
+      {input && (kind === "socket" || wired) && isEach(node, port) && <EachMark />}
       {input && wired && literalKind(input) !== "socket" && <OutOfInput node={id} port={port} value={value} />}
       {input && kind !== "socket" && !wired && (
         <Field

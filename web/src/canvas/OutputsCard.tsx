@@ -1,6 +1,6 @@
 // The graph's outputs as one card: what came out last, in the place where it will come again.
 import type { NodeProps } from "@xyflow/react"
-import { memo, useMemo } from "react"
+import { lazy, memo, Suspense, useMemo } from "react"
 import { useT } from "../app/i18n"
 import { placed } from "../document/graphs"
 import { Marked } from "../app/Marked"
@@ -11,11 +11,14 @@ import { Shown } from "../results/Shown"
 import { upstream } from "../results/upstream"
 import { isActive } from "../run/frames"
 import { useRuns } from "../run/store"
+import { useSweep } from "../sweeps/store"
 import { useTyping } from "../typing/store"
 import { OutputMenu } from "./OutputMenu"
 import { HEAD, outputsShape, ROW } from "./shape"
 import { Socket } from "./Socket"
 import { OUTPUTS } from "../document/model"
+
+const SmallSheet = lazy(() => import("../sweeps/Small"))
 
 export const OutputsCard = memo(function OutputsCard({ selected }: NodeProps) {
   const t = useT()
@@ -46,6 +49,7 @@ function Coming({ name, from, type }: { name: string; from: string; type: string
   const nodes = useDocument(({ doc }) => doc.nodes)
   const way = useDocument(({ way }) => way)
   const above = useMemo(() => upstream(nodes, from).map((node) => placed(way, node)), [nodes, from, way])
+  const sweep = useSweep(({ sweep }) => sweep)
   const kind = kindOf(type)
   const key = way.length ? `${way.join("/")}.${name}` : name // inside a node, what was asked for on its wire
   const result = useRuns(({ results }) => results[key])
@@ -53,6 +57,7 @@ function Coming({ name, from, type }: { name: string; from: string; type: string
   const fresh = useRuns(({ current }) => current?.id === result?.run)
   const preview = useRuns(({ previews }) => (kind === "picture" ? above.map((node) => previews[node]).find(Boolean) : undefined))
   const text = useRuns(({ texts }) => (kind === "text" ? above.map((node) => texts[node]).find(Boolean) : undefined))
+  if (sweep && !way.length) return <Suspense><SmallSheet sweep={sweep} output={name} /></Suspense>
   if (active && preview) return <img className="result coming pixels" src={preview} alt="" />
   if (active && text) return <p className="result coming text" aria-live="polite">{text}</p>
   if (result) return <div className={`shown${active && !fresh ? " stale" : ""}`}><Shown run={result.run} name={key} output={result.output} /></div>

@@ -5,6 +5,8 @@ import { type Command, register } from "../keys/commands"
 import type { Link, Point } from "../document/model"
 import { history, useDocument } from "../document/store"
 import { copyNow, cutNow, pasteNow, spot } from "./clipboard"
+import { placeAt, toggleEach } from "../rounds/toggle"
+import { openLoop } from "../rounds/store"
 import { alignSelected, arrangeAll, bend, distributeSelected, duplicateSelected, groupSelected, noteAt, nudge, removeSelected, switchSelected, toggleSelected } from "./edits"
 import { openFind } from "./Find"
 import { enterGraph, leaveGraph, makeGraph, selectedGraph, unpackGraph } from "./graphs"
@@ -32,6 +34,8 @@ function neighbour(step: 1 | -1): string | undefined {
   const at = focusedCard()
   return cards[at === null ? (step > 0 ? 0 : cards.length - 1) : cards.indexOf(at) + step]
 }
+
+const eachPlace = () => placeAt(document.activeElement)
 
 function enter(): void {
   const inner = document.activeElement?.querySelector<HTMLElement>(".socket, input, textarea, select, [contenteditable=true]")
@@ -74,6 +78,9 @@ const COMMANDS: Command[] = [
   { id: "edit.rename", words: "renameNode", section: "edit", keys: ["F2"], when: () => here() && selectedNodes().length === 1, run: () => rename(selectedNodes()[0]!) },
   { id: "edit.mute", words: "muteOrNot", section: "edit", keys: ["M", "Mod+M"], when: () => here() && selectedNodes().length > 0, run: () => switchSelected("mute") },
   { id: "edit.bypass", words: "bypassOrNot", section: "edit", keys: ["B", "Mod+B"], when: () => here() && selectedNodes().length > 0, run: () => switchSelected("bypass") },
+  { id: "edit.each", words: "eachOrNot", section: "edit", keys: ["E"], when: () => eachPlace() !== null, run: () => toggleEach(eachPlace()!) },
+  { id: "edit.eachField", words: "eachInField", section: "edit", keys: ["Alt+E"], inFields: true, when: () => eachPlace() !== null, run: () => toggleEach(eachPlace()!) },
+  { id: "edit.loop", words: "loopOrNot", section: "edit", keys: ["Shift+L"], when: () => here() && selectedNodes().length === 1, run: () => openLoop(selectedNodes()[0]!) },
   { id: "edit.group", words: "group", section: "edit", keys: ["Mod+G"], when: here, run: () => groupSelected(centre()) },
   { id: "graph.make", words: "makeGraph", section: "edit", keys: ["Mod+Shift+G"], when: () => here() && selectedNodes().length > 0, run: makeGraph },
   { id: "graph.unpack", words: "unpackGraph", section: "edit", keys: ["U"], when: () => here() && selectedGraph() !== null, run: () => void unpackGraph(selectedGraph()!) },

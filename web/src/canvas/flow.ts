@@ -5,6 +5,7 @@ import { say } from "../app/i18n"
 import { PORT, REROUTE, before as beforeBends } from "../document/bends"
 import { arranged, type Size } from "../document/layout"
 import { type Doc, INPUTS, type Link, links, type NodeDoc, OUTPUTS, type Point } from "../document/model"
+import { specOf } from "../document/frames"
 import { modeOf } from "../document/modes"
 import { drawnAs } from "../document/versions"
 import { colourOf, isHandle } from "./colours"
@@ -28,7 +29,7 @@ const outlines = new WeakMap<NodeDoc, { spec: NodeType | undefined; modes: Map<s
 
 function outlineOf(doc: Doc, name: string, nodes: Catalogue["nodes"], open: boolean, collapsed: boolean): Outline {
   const node = doc.nodes![name]!
-  const spec = drawnAs(node, nodes[node.op], () => readOutputs(doc, name))
+  const spec = drawnAs(node, specOf(node, nodes), () => readOutputs(doc, name))
   const outputs = spec ? [] : readOutputs(doc, name)
   const mode = `${open}${collapsed}${outputs}`
   let known = outlines.get(node)
@@ -77,7 +78,7 @@ type InputTypes = Record<string, { type: TypeShape; multiline?: boolean }>
 export function inputTypes(doc: Doc, nodes: Catalogue["nodes"], check: Check | null): InputTypes {
   const found: InputTypes = { ...check?.inputs }
   for (const { node, port, to, toPort } of links(doc)) {
-    const fed = node === "input" && !found[port] ? nodes[doc.nodes?.[to]?.op ?? ""]?.inputs[toPort] : undefined
+    const fed = node === "input" && !found[port] ? specOf(doc.nodes?.[to], nodes)?.inputs[toPort] : undefined
     if (fed) found[port] = fed
   }
   return found
@@ -178,5 +179,5 @@ const isOff = (doc: Doc, check: Check | null, { node, to, toPort }: Link): boole
 export function typeAt(doc: Doc, nodes: Catalogue["nodes"], check: Check | null, place: { node: string; port: string }): TypeShape | null | undefined {
   const from = beforeBends(doc, place.node, place.port)
   if (!from) return undefined
-  return from.node === "input" ? check?.inputs[from.port]?.type : nodes[doc.nodes?.[from.node]?.op ?? ""]?.outputs[from.port]?.type
+  return from.node === "input" ? check?.inputs[from.port]?.type : specOf(doc.nodes?.[from.node], nodes)?.outputs[from.port]?.type
 }

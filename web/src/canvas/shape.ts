@@ -1,6 +1,8 @@
 // What a card shows and how large it is, from the document alone: rows have fixed heights, so that sockets are where they are before anything is drawn.
 import type { InputPort, Json, NodeType, OutputPort, TypeShape } from "../api/types"
+import type { FramedPort } from "../document/frames"
 import type { Size } from "../document/layout"
+import { axesOf } from "../document/sweeps"
 import { type Doc, INPUTS, isList, isWire, type NodeDoc, OUTPUTS, plain } from "../document/model"
 
 export const WIDTH = 228
@@ -46,17 +48,28 @@ export function kindOf(port: { type: TypeShape; multiline?: boolean }): Kind {
   if (!type) return "socket"
   if (type.kind === "choice") return "field"
   if (type.kind === "plain") return type.name === "bool" && type === port.type ? "check" : port.multiline ? "text" : "field"
-  if (type.kind === "list" && type.item) return type.item.kind === "plain" || type.item.name === "Text" ? "text" : kindOf({ type: type.item }) === "picture" ? "picture" : "socket"
+  if (type.kind === "list" && type.item) return type.item.kind === "plain" || type.item.name === "Text" || type.item.name === "Seed" ? "text" : kindOf({ type: type.item }) === "picture" ? "picture" : "socket"
   if (type.kind !== "socket") return "socket"
   return ({ Text: "text", Seed: "field", Image: "picture", Mask: "picture" } as Record<string, Kind>)[type.name ?? ""] ?? "socket"
 }
 
+/** Whether the items of a list are written one a line; others are written in a row: 0..7, or 3,5,7. */
+export function inLines(type: TypeShape): boolean {
+  const item = core(type.item ?? type)
+  return item?.kind === "choice" || item?.name === "str" || item?.name === "Path" || item?.name === "Text"
+}
+
 /** Inside a graph only plain types have literals; pictures and texts come by wire, from an input of the graph. */
-export function literalKind(port: InputPort): Kind {
+export function literalKind(port: FramedPort): Kind {
+  if (port.each && port.type.item) return literalKind({ ...port, type: port.type.item, each: undefined }) === "socket" ? "socket" : inLines(port.type) ? "text" : "field"
   const kind = kindOf(port)
   const type = core(port.type)
   return kind === "picture" || (type?.kind === "socket" && type.name !== "Seed" && type.name !== "Text") || type?.kind === "list" ? "socket" : kind
 }
+
+/** Rows of a frame that are no ports. */
+export const COMBINE = ":combine"
+export const LOOP = ":loop"
 
 /** Whether a port is shown though all settings are not: it must be given, is given, or is one of few. */
 const FEW = 3
@@ -82,6 +95,8 @@ export function shapeOf(node: NodeDoc, spec: NodeType, { open, collapsed }: { op
     push({ port, kind: "socket", input, output: outputs[i] })
   }
   for (const [port, input] of fields) push({ port, kind: isWire(node.in?.[port]) || isList(node.in?.[port]) ? "socket" : literalKind(input), input })
+  if ((node.each?.length ?? 0) > 1) push({ port: COMBINE, kind: "field" })
+  if (node.loop) push({ port: LOOP, kind: "field" })
   const hidden = folded.size || (open && optional.length > FEW ? optional.length : 0)
   return { rows, width: WIDTH, height: top + (hidden ? ROW : 0) + PADDING, hidden: folded.size }
 }
@@ -105,20 +120,24 @@ export interface FormRow {
 /** An input that nobody has set, and that need not be: the model or the node decides. */
 const isIdle = (doc: Doc, name: string): boolean => doc.inputs?.[name]?.default === null && doc.layout?.given?.[name] === undefined
 
-/** The card of the graph's inputs: a form. types: of each, as far as Python has told. folded: inputs that are not shown, their wires beginning at `foot`. */
-export function inputsShape(doc: Doc, types: Record<string, { type: TypeShape; multiline?: boolean }>): Size & { rows: FormRow[]; folded: string[]; idle: number; foot: number } {
+/** The card of the graph's inputs: a form. types: of each, as far as Python has told. folded: inputs that are not shown, their wires beginning at `foot`.
+ * sweep: where it is told that inputs take several values; null where none does. */
+export function inputsShape(doc: Doc, types: Record<string, { type: TypeShape; multiline?: boolean }>): Size & { rows: FormRow[]; folded: string[]; idle: number; foot: number; sweep: number | null } {
   const names = Object.keys(doc.inputs ?? {})
-  const idle = names.filter((name) => isIdle(doc, name))
+  const axes = axesOf(doc)
+  const idle = names.filter((name) => isIdle(doc, name) && !(name in axes))
   const folded = idle.length > FEW && !doc.layout?.open?.includes(INPUTS) ? idle : []
   let top = HEAD + PADDING
   const rows = names.filter((name) => !folded.includes(name)).map((name) => {
-    const kind = types[name] ? kindOf(types[name]) : "field"
+    const own = types[name] ? kindOf(types[name]) : "field"
+    const kind = name in axes && own !== "picture" ? (types[name] && inLines(types[name].type) ? "text" : "field") : own
     const row = { name, kind, height: HEIGHTS[kind], top }
     top += row.height
     return row
   })
   const more = idle.length > FEW ? ROW : 0
-  return { rows, folded, idle: more ? idle.length : 0, foot: top, width: WIDE, height: top + more + ROW + PADDING }
+  const sweep = Object.keys(axes).length ? top + more : null
+  return { rows, folded, idle: more ? idle.length : 0, foot: top, sweep, width: WIDE, height: top + more + (sweep === null ? 0 : FIELD) + ROW + PADDING }
 }
 
 export interface UnknownRow {

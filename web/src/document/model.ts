@@ -13,8 +13,16 @@ export interface NodeDoc {
   in?: Record<string, Value>
   mode?: "" | Mode
   each?: string[] // inputs that are given a list: it runs once for each item
-  loop?: { carry?: Record<string, string>; until?: string; most?: number }
+  combine?: "zip" | "product" // how the items of several lists come together: side by side where nothing is said
+  loop?: Loop
   [unknown: string]: unknown
+}
+
+/** It runs again and again. carry: by input, the output that is its next value; until: the output that ends it; most: rounds. */
+export interface Loop {
+  carry?: Record<string, string>
+  until?: string
+  most?: number
 }
 
 /** mute: it is left out with all that cannot do without it. bypass: what it is given is handed on. */
@@ -60,6 +68,7 @@ export interface Layout {
   report?: ImportLine[] // of the file of another program that it was made of
   given?: Record<string, Json> // inputs that have a picture of this server: see giveInput
   seeds?: Record<string, SeedMode> // by "node.port": what becomes of a seed after each run, `keep` where nothing is said
+  sweep?: { axes: Record<string, Json[]>; combine?: "zip" | "product" } // inputs that take several values in turn
   [unknown: string]: unknown
 }
 
@@ -192,7 +201,7 @@ export function remarked<T>(record: Record<string, T>, to: (reference: string) =
   return Object.fromEntries(kept)
 }
 
-const mapLayout = (doc: Doc, change: (layout: Layout) => Layout): Doc => ({ ...doc, layout: change(doc.layout ?? {}) })
+export const mapLayout = (doc: Doc, change: (layout: Layout) => Layout): Doc => ({ ...doc, layout: change(doc.layout ?? {}) })
 
 /** Put nodes, notes, groups or the cards of the graph where they now are. */
 export function place(doc: Doc, places: Record<string, Point>): Doc {
@@ -291,13 +300,14 @@ export function setOutput(doc: Doc, name: string, change: Partial<OutputDoc>): D
 
 /** What is said beside the document of an input or port, under another reference or (null) no longer. */
 function marked(doc: Doc, from: string, to: string | null, more: Record<string, SeedMode> = {}): Doc {
-  const { given, seeds } = doc.layout ?? {}
-  if (!given && !seeds) return doc
+  const { given, seeds, sweep } = doc.layout ?? {}
+  if (!given && !seeds && !sweep) return doc
   const [node, name] = split(from)
   const names = (one: string) => (node !== "input" || one !== name ? one : to && split(to)[1])
   return mapLayout(doc, (layout) => ({
     ...layout,
     ...(given && { given: remarked(given, names) }),
+    ...(sweep && { sweep: { ...sweep, axes: remarked(sweep.axes, names) } }),
     ...(seeds && { seeds: { ...remarked(seeds, (one) => (one === from ? to : one)), ...more } }),
   }))
 }

@@ -1,6 +1,6 @@
 // Past runs, newest first: what went in, what came out, how long it took.
 import "../results/results.css"
-import { Ban, ChevronDown, ChevronRight, CircleAlert, CircleCheck, CircleSlash, Clock, Loader, type LucideIcon, RotateCcw, Trash2, Undo2 } from "lucide-react"
+import { Ban, ChevronDown, ChevronRight, CircleAlert, CircleCheck, CircleSlash, Clock, Grid3x3, Loader, type LucideIcon, RotateCcw, Trash2, Undo2 } from "lucide-react"
 import { useCallback, useEffect, useState } from "react"
 import { api } from "../api/client"
 import type { Run, State } from "../api/types"
@@ -8,6 +8,7 @@ import { useT } from "../app/i18n"
 import { tellError } from "../app/toasts"
 import { Shown } from "../results/Shown"
 import { lookAtQueue } from "../run/store"
+import { openSheet } from "../sweeps/store"
 import { More } from "./More"
 import { ago, seconds } from "./numbers"
 import { usePages } from "./pages"
@@ -22,7 +23,12 @@ export default function Past() {
   if (!items.length) return <p className="nothing">{t("noRuns")}</p>
   return (
     <div className="history">
-      <ul>{items.map((run) => <One key={run.id} run={run} forgotten={again} />)}</ul>
+      <ul>
+        {items.map((run, i) => {
+          if (!run.sweep) return <One key={run.id} run={run} forgotten={again} />
+          return items.findIndex(({ sweep }) => sweep === run.sweep) === i && <OneSweep key={run.sweep} run={run} />
+        })}
+      </ul>
       {more && <More next={next} />}
     </div>
   )
@@ -47,6 +53,19 @@ function One({ run, forgotten }: { run: Run; forgotten: () => void }) {
         </span>
       </button>
       {open && <Details run={run} forgotten={forgotten} />}
+    </li>
+  )
+}
+
+/** A sweep, all its runs in one line; its sheet has them. */
+function OneSweep({ run }: { run: Run }) {
+  const t = useT()
+  return (
+    <li className="run past">
+      <button type="button" className="head" aria-haspopup="dialog" onClick={() => openSheet(run.sweep!)}>
+        <Grid3x3 size={14} aria-hidden />
+        <span className="what"><b>{t("sweepOf", { name: titleOf(run) })}</b><span>{ago(run.submitted)}</span></span>
+      </button>
     </li>
   )
 }

@@ -1,5 +1,5 @@
 // What runs and what waits, in order, whoever asked for it; and what ended just now.
-import { ArrowDown, ArrowUp, GripVertical, RotateCcw, X } from "lucide-react"
+import { ArrowDown, ArrowUp, Grid3x3, GripVertical, RotateCcw, X } from "lucide-react"
 import { type DragEvent, type KeyboardEvent, useEffect, useState } from "react"
 import { api } from "../api/client"
 import type { Run } from "../api/types"
@@ -7,6 +7,7 @@ import { useT } from "../app/i18n"
 import { tellError } from "../app/toasts"
 import { hasEnded } from "../run/frames"
 import { lookAtQueue, useRuns } from "../run/store"
+import { openSheet } from "../sweeps/store"
 import { ago, seconds } from "./numbers"
 import { titleOf } from "./titles"
 
@@ -69,7 +70,7 @@ function Waiting({ runs }: { runs: Run[] }) {
   }
   return (
     <ol>
-      {runs.map((run, i) => (
+      {runs.map((run, i) => run.sweep ? (runs.findIndex(({ sweep }) => sweep === run.sweep) === i && <WaitingSweep key={run.id} first={run} runs={runs} />) : (
         <li
           key={run.id} className={`run${over === i ? " over" : ""}`} tabIndex={0} draggable aria-label={`${i + 1}. ${titleOf(run)}`} title={t("reorder")}
           onKeyDown={(event) => pressed(event, run.id, i)} onDragStart={(event) => (event.dataTransfer.setData("text/plain", titleOf(run)), setDragged(run.id))}
@@ -83,6 +84,19 @@ function Waiting({ runs }: { runs: Run[] }) {
         </li>
       ))}
     </ol>
+  )
+}
+
+/** All cells of a sweep that wait: its sheet, and the button that cancels them. */
+function WaitingSweep({ first, runs }: { first: Run; runs: Run[] }) {
+  const t = useT()
+  const title = t("sweepOf", { name: titleOf(first) })
+  return (
+    <li className="run">
+      <Grid3x3 size={13} aria-hidden />
+      <button type="button" className="bare what" onClick={() => openSheet(first.sweep!)}><b>{title}</b><span>{t("cellsWait", { n: runs.filter(({ sweep }) => sweep === first.sweep).length })}</span></button>
+      <button type="button" className="bare" aria-label={`${t("stopSweep")}: ${title}`} title={t("stopSweep")} onClick={() => act(api.cancelSweep(first.sweep!))}><X size={14} /></button>
+    </li>
   )
 }
 

@@ -9,6 +9,10 @@ import { Combination } from "../keys/Keys"
 import { interrupt, submit } from "../run/actions"
 import { isActive } from "../run/frames"
 import { useRuns } from "../run/store"
+import type { Sweep } from "../api/types"
+import { useDocument } from "../document/store"
+import { axesOf, cellsOf } from "../document/sweeps"
+import { openSheet, standing, useSweep } from "../sweeps/store"
 import { useTyping } from "../typing/store"
 import { bytes } from "./numbers"
 import { showPanel } from "./store"
@@ -35,7 +39,7 @@ export function RunArea() {
       <Forecast />
       <Going />
       <div className="split">
-        <button type="button" className="button primary" onClick={() => void submit()}><Play size={14} />{t("run")}<Count /></button>
+        <button type="button" className="button primary" onClick={() => void submit()}><Play size={14} /><RunWords /></button>
         <Menu button={<button type="button" className="button primary" aria-label={t("runMore")} title={t("runMore")}><ChevronDown size={14} /></button>}>
           <Item icon={<ArrowRightToLine size={14} />} aside={<Combination written="Mod+Shift+Enter" />} run={() => perform("run.toSelected")}>{t("runToSelected")}</Item>
           <Item icon={<Square size={14} />} aside={<Combination written="Mod+Alt+Enter" />} run={() => perform("run.interrupt")}>{t("interrupt")}</Item>
@@ -45,6 +49,12 @@ export function RunArea() {
       </div>
     </div>
   )
+}
+
+function RunWords() {
+  const t = useT()
+  const cells = useDocument(({ root }) => (Object.keys(axesOf(root)).length ? cellsOf(root) : null))
+  return cells === null ? <>{t("run")}<Count /></> : t("runSweep", { n: cells })
 }
 
 /** "3 of 6 to run", on the button itself. */
@@ -69,6 +79,20 @@ function Forecast() {
   )
 }
 
+function GoingSweep({ sweep }: { sweep: Sweep }) {
+  const t = useT()
+  const { done, all } = standing(sweep)
+  const text = t("cellsDone", { done, all })
+  return (
+    <>
+      <button type="button" className="bare going" onClick={() => openSheet(sweep.id)} role="progressbar" aria-valuenow={done} aria-valuemax={all} aria-label={text}>
+        {text}<i style={{ width: `${(100 * done) / all}%` }} />
+      </button>
+      <button type="button" className="button" onClick={() => void interrupt()}><Square size={12} />{t("interrupt")}</button>
+    </>
+  )
+}
+
 /** How far the run is, with the button that stops it. */
 function Going() {
   const t = useT()
@@ -78,6 +102,8 @@ function Going() {
   const total = useRuns(({ current }) => current?.total ?? 0)
   const eta = useRuns(({ progress }) => Math.max(0, ...Object.values(progress).map(({ eta }) => eta ?? 0)))
   const behind = useRuns(({ waiting }) => waiting.length)
+  const sweep = useSweep(({ sweep }) => sweep)
+  if (sweep && !sweep.ended) return <GoingSweep sweep={sweep} />
   if (!active) return null
   const text = state === "queued" ? t("waiting") : total ? t("nodesDone", { done, all: total }) : t("starting")
   return (

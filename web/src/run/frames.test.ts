@@ -6,6 +6,7 @@ const run = { id: "a", state: "queued", error: null, seconds: null } as Run
 const begun = followed(NOTHING, run, 0)
 const frame = (type: Frame["type"], more: Partial<Frame> = {}): Frame => ({ type, id: "a", ...more })
 const after = (...frames: Frame[]): Followed => frames.reduce(heard, begun)
+const LIVE = { total: 6, done: 2, cached: 0, seconds: 3, texts: {}, broken: {}, stopping: "" }
 const image: RunOutput = { key: "k", type: "Image", summary: {} }
 
 describe("the frames of a run", () => {
@@ -20,7 +21,7 @@ describe("the frames of a run", () => {
     const now = after(frame("nodes", { names: ["p/a", "p/b"], cached: ["p/b"], took: { "p/a": 1, "p/b": 0.5 } }), rounds)
     expect(now.nodes).toEqual({ p: "done", "p/a": "done", "p/b": "cached", all: "running", "all/paint": "running" })
     expect(now.took).toEqual({ p: 1.5, "p/a": 1, "p/b": 0.5 })
-    expect([now.progress.all, now.progress["all/paint"]]).toMatchObject([{ step: 2, steps: 20 }, { step: 2, steps: 20 }])
+    expect(now.progress["all/paint"]).toMatchObject({ step: 2, steps: 20 })
     expect(heard(now, frame("run", { state: "failed", error: { node: "all[3]/paint", op: "x", message: "" } as never })).nodes).toMatchObject({ all: "failed", "all/paint": "failed" })
   })
   it("tell of each node that failed, and go on with what does not need it", () => {
@@ -33,6 +34,15 @@ describe("the frames of a run", () => {
     expect(over.nodes).toEqual({ x: "failed", y: "done", z: "failed", "z/a": "failed" })
     expect(over.why.z).toBe("z/a (op): empty")
     expect(over.results.b?.output).toBe(image)
+  })
+  it("count a frame's rounds, and beside that how far its round is", () => {
+    const going = after(frame("progress", { node: "p/all", step: 2, steps: 8 }), frame("progress", { node: "p/all[2]/x/paint", step: 5, steps: 20 }))
+    expect([going.progress["p/all"], going.round["p/all"]]).toMatchObject([{ step: 2, steps: 8 }, { step: 5, steps: 20 }])
+    expect(going.progress["p/all/x"]).toMatchObject({ step: 5, steps: 20 })
+    const next = heard(going, frame("progress", { node: "p/all", step: 3, steps: 8 }))
+    expect([next.progress["p/all"]?.step, next.round["p/all"]]).toEqual([3, undefined])
+    const late = caughtUp(begun, { ...run, state: "running", live: { ...LIVE, progress: { all: { step: 1, steps: 3, eta: null }, "all[1]/x": { step: 4, steps: 9, eta: null } } } })
+    expect([late.progress.all?.step, late.round.all?.step]).toEqual([1, 4])
   })
   it("add up plans, as what is late is planned when it is known", () => {
     expect(after(frame("planned", { total: 3 }), frame("planned", { total: 2 })).current?.total).toBe(5)

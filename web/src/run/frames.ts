@@ -18,6 +18,7 @@ export interface Followed {
   current: Current | null
   nodes: Record<string, NodeState>
   progress: Record<string, Progress>
+  round: Record<string, Progress> // of a frame: how far its present round is, while `progress` counts its rounds
   took: Record<string, number> // seconds
   texts: Record<string, string> // written so far
   why: Record<string, string> // nodes failed
@@ -29,7 +30,7 @@ export interface Result {
   output: RunOutput
 }
 
-export const NOTHING: Followed = { current: null, nodes: {}, progress: {}, took: {}, texts: {}, why: {}, results: {} }
+export const NOTHING: Followed = { current: null, nodes: {}, progress: {}, round: {}, took: {}, texts: {}, why: {}, results: {} }
 
 const ENDED: ReadonlySet<string> = new Set<State>(["done", "failed", "interrupted", "cancelled"])
 export const hasEnded = (state: string | undefined): boolean => state !== undefined && ENDED.has(state)
@@ -39,6 +40,12 @@ export const isActive = (current: Current | null): boolean => current !== null &
 export function holders(node: string): string[] {
   const parts = node.replace(/\[[^\]]*\]/g, "").split("/")
   return parts.map((_, i) => parts.slice(0, parts.length - i).join("/"))
+}
+
+/** Those of them that are frames, and this is of one of their rounds. */
+function framesAround(node: string): string[] {
+  const parts = node.split("/")
+  return parts.flatMap((part, i) => (part.includes("[") ? holders(parts.slice(0, i + 1).join("/"))[0]! : []))
 }
 
 const onAll = <T>(before: Record<string, T>, nodes: string[], one: T): Record<string, T> => ({ ...before, ...Object.fromEntries(nodes.map((node) => [node, one])) })
@@ -67,7 +74,7 @@ export function heard(before: Followed, frame: Frame): Followed {
     case "progress":
       return {
         ...before, nodes: seen.every((node) => before.nodes[node] === "running") ? before.nodes : onAll(before.nodes, seen, "running"),
-        progress: onAll(before.progress, seen, { step: frame.step ?? 0, steps: frame.steps ?? 0, eta: frame.eta ?? null }),
+        ...stepped(before, frame.node ?? "", { step: frame.step ?? 0, steps: frame.steps ?? 0, eta: frame.eta ?? null }),
       }
     case "broken":
       return failed(before, onAll({}, seen, frame.text ?? ""))
@@ -78,21 +85,30 @@ export function heard(before: Followed, frame: Frame): Followed {
   }
 }
 
+/** How far a node is, and what it lies in; a frame counts its rounds, and beside that what a round is at. */
+function stepped({ progress, round }: Pick<Followed, "progress" | "round">, node: string, now: Progress): Pick<Followed, "progress" | "round"> {
+  const around = new Set(framesAround(node))
+  const { [holders(node)[0]!]: _, ...others } = round // a frame's next round
+  return { progress: onAll(progress, holders(node).filter((one) => !around.has(one)), now), round: onAll(others, [...around], now) }
+}
+
 /** Nodes have their values: computed, or from the cache. */
 function arrived(before: Followed, current: Current, frame: Frame): Followed {
   const cached = new Set(Array.isArray(frame.cached) ? frame.cached : [])
   const names = frame.names ?? []
   const nodes = { ...before.nodes }
   const progress = { ...before.progress }
+  const round = { ...before.round }
   const took = { ...before.took }
   for (const name of names)
     for (const node of holders(name)) {
       nodes[node] = cached.has(name) && nodes[node] !== "done" ? "cached" : "done" // a piece was computed if anything in it was
       delete progress[node]
+      delete round[node]
     }
   for (const [name, seconds] of Object.entries(frame.took ?? {}))
     for (const node of holders(name)) took[node] = node === name ? seconds : (took[node] ?? 0) + seconds
-  return { ...before, nodes, progress, took, current: { ...current, done: current.done + names.length } }
+  return { ...before, nodes, progress, round, took, current: { ...current, done: current.done + names.length } }
 }
 
 /** Nodes failed; what does not need them goes on. */
@@ -105,7 +121,7 @@ function failed(before: Followed, why: Record<string, string>): Followed {
 /** The run waits again, has begun, or has ended. */
 function turned(before: Followed, current: Current, frame: Frame, state: State): Followed {
   const now = { ...current, state, error: frame.error ?? null, seconds: frame.seconds ?? current.seconds }
-  if (!hasEnded(state)) return state === "queued" ? { ...before, nodes: {}, progress: {}, why: {}, current: { ...now, total: 0, done: 0 } } : { ...before, current: now }
+  if (!hasEnded(state)) return state === "queued" ? { ...before, nodes: {}, progress: {}, round: {}, why: {}, current: { ...now, total: 0, done: 0 } } : { ...before, current: now }
   return ended(before, now, frame.outputs ?? {})
 }
 
@@ -114,7 +130,7 @@ export function ended(before: Followed, current: Current, outputs: Record<string
   const nodes = Object.fromEntries(Object.entries(before.nodes).filter(([, state]) => state !== "running"))
   const why = failures(current.error).flatMap(({ node, message }) => (node ? holders(node).map((one) => [one, message] as const) : []))
   const results = Object.entries(outputs).map(([name, output]) => [name, { run: current.id, output }] as const)
-  const told = { ...before, current, nodes, progress: {}, results: results.length ? { ...before.results, ...Object.fromEntries(results) } : before.results }
+  const told = { ...before, current, nodes, progress: {}, round: {}, results: results.length ? { ...before.results, ...Object.fromEntries(results) } : before.results }
   return failed(told, Object.fromEntries(why.reverse()))
 }
 
@@ -128,12 +144,12 @@ export function caughtUp(before: Followed, run: Run): Followed {
   const now = { ...current, state: run.state, error: run.error, seconds: run.seconds }
   if (hasEnded(run.state)) return ended(before, now, run.outputs ?? {})
   const { live } = run
-  if (!live) return { ...before, nodes: {}, progress: {}, current: now }
+  if (!live) return { ...before, nodes: {}, progress: {}, round: {}, current: now }
   const seen = <T>(by: Record<string, T>): Record<string, T> => Object.entries(by).reduce((all, [node, one]) => onAll(all, holders(node), one), {})
-  const progress = seen(live.progress)
+  const { progress, round } = Object.entries(live.progress).reduce((all, [node, one]) => stepped(all, node, one), { progress: {}, round: {} })
   const going = Object.fromEntries(Object.keys(progress).map((node) => [node, "running"] as const))
   return failed({
-    ...before, nodes: { ...before.nodes, ...going }, progress, texts: { ...before.texts, ...seen(live.texts) },
+    ...before, nodes: { ...before.nodes, ...going }, progress, round, texts: { ...before.texts, ...seen(live.texts) },
     current: { ...now, total: live.total, done: live.done, started: performance.now() - 1000 * live.seconds },
   }, seen(live.broken))
 }

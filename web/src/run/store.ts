@@ -2,9 +2,10 @@
 import { create } from "zustand"
 import { ApiError, api } from "../api/client"
 import { Events } from "../api/socket"
-import type { Frame, Problem, Run } from "../api/types"
+import type { Frame, Problem, Run, Sweep } from "../api/types"
 import { useDocument } from "../document/store"
 import { type Followed, NOTHING, caughtUp, followed, hasEnded, heard, holders, isActive } from "./frames"
+import { dropSweep, forgetSweep, heardOfSweep, resumeSweep, showSweep, sweepAnew } from "../sweeps/store"
 import { ownRuns, remember } from "./own"
 
 export type { NodeState, Result } from "./frames"
@@ -33,6 +34,7 @@ const sitting = new Set<string>() // runs begun since the graph was opened, what
 export function leave(): void {
   dropPreviews()
   sitting.clear()
+  dropSweep()
   put({ ...NOTHING, previews: {}, refused: [] })
 }
 
@@ -46,12 +48,22 @@ export function follow(run: Run): void {
 /** A run of the open graph was taken: it is shown at once if nothing else of it is under way, else when its turn comes. */
 export function taken(run: Run, graph: string): void {
   remember(run.id, graph)
+  forgetSweep()
   sitting.add(run.id)
   put({ refused: [] })
   if (!isActive(get().current)) {
     next = "" // one that is still being taken over is older
     follow(run)
   }
+  lookAtQueue()
+}
+
+/** A sweep of the open graph was taken: its cells are shown as they come, on the nodes the one that is at work. */
+export function sweepTaken(sweep: Sweep, graph: string): void {
+  for (const { run } of sweep.cells) if (run) sitting.add(run)
+  put({ refused: [] })
+  showSweep(sweep, graph)
+  for (const frame of early) heardOfSweep(frame)
   lookAtQueue()
 }
 
@@ -83,6 +95,7 @@ function hear(frame: Frame): void {
   if (submitting && frame.id !== current?.id) early.push(frame)
   show(frame)
   if (frame.type !== "run") return
+  heardOfSweep(frame)
   if (frame.state === "running" && frame.id && frame.id !== current?.id && isOwn(frame.id)) void takeOver(frame.id)
   if (hasEnded(frame.state)) put(({ finished }) => ({ finished: finished + 1 }))
   lookAtQueue()
@@ -141,6 +154,7 @@ export function lookAtQueue(): void {
 /** After frames were missed: ask for the state instead. */
 async function anew(): Promise<void> {
   lookAtQueue()
+  void sweepAnew()
   const { current } = get()
   put(({ finished }) => ({ finished: finished + 1 }))
   if (!current) return
@@ -150,6 +164,7 @@ async function anew(): Promise<void> {
 
 /** After a page was loaded: the run that this tab began goes on being shown, and what the graph gave last lies where it will come again. */
 export async function resume(name: string): Promise<void> {
+  void resumeSweep(name)
   const mine = [...ownRuns()].filter(([, graph]) => graph === name).map(([id]) => id).pop()
   const run = mine ? await api.readRun(mine).catch(() => null) : null
   if (useDocument.getState().name !== name || get().current) return

@@ -3,7 +3,7 @@ import { create } from "zustand"
 import { ApiError, api } from "../api/client"
 import type { Check, Edge, Plan, Problem } from "../api/types"
 import { know } from "../app/catalogue"
-import { askedHere, asked as request } from "../document/asked"
+import { askedHere, askedToSweep } from "../document/asked"
 import { type Way, placed } from "../document/graphs"
 import type { Doc } from "../document/model"
 import { useDocument } from "../document/store"
@@ -30,7 +30,7 @@ function wired(edges: Edge[]): Record<string, Edge> {
 
 async function ask(): Promise<void> {
   asked?.abort()
-  const about = request()
+  const about = askedToSweep()
   const { root, way } = useDocument.getState()
   const { signal } = (asked = new AbortController())
   useTyping.setState({ asking: true })
@@ -91,12 +91,12 @@ function saysTheSame(now: Doc, before: Doc): boolean {
   const { layout: a, graphs = {}, ...one } = now
   const { layout: b, graphs: others = {}, ...other } = before
   return (
-    a?.given === b?.given && Object.keys({ ...one, ...other }).every((key) => one[key] === other[key]) &&
+    a?.given === b?.given && a?.sweep === b?.sweep && Object.keys({ ...one, ...other }).every((key) => one[key] === other[key]) &&
     Object.keys({ ...graphs, ...others }).every((name) => name in graphs && name in others && saysTheSame(graphs[name]!, others[name]!))
   )
 }
 
-/** Follow the document. Of its layout only the pictures that are given change what Python would say. */
+/** Follow the document. Of its layout only the pictures that are given and the values to be tried change what Python would say. */
 export function followDocument(): () => void {
   const stop = useDocument.subscribe((now, before) => {
     if (now.way !== before.way) {

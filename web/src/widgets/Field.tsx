@@ -6,6 +6,7 @@ import { useT, words } from "../app/i18n"
 import type { Json } from "../api/types"
 import { promote, split } from "../document/model"
 import { edit } from "../document/store"
+import { isOn, mayToggle, toggleEach } from "../rounds/toggle"
 import { useTyping } from "../typing/store"
 import { Choice } from "./Choice"
 import { FieldMenu, type MenuLine } from "./FieldMenu"
@@ -13,6 +14,7 @@ import { type FieldPort, takesTexts, type WidgetKind, type WidgetProps, widgetOf
 import { NumberBox, NumberLabel } from "./NumberBox"
 import { Seed } from "./Seed"
 import { Slider } from "./Slider"
+import { Spread } from "./Spread"
 import { Line, Lines, Text } from "./Text"
 
 export type { FieldPort } from "./kind"
@@ -38,6 +40,7 @@ export function Field({ at, label, port, value, onChange, menu = [] }: FieldProp
   const t = useT()
   const id = useId()
   const [node, name] = split(at)
+  const place = { node, port: name }
   const [large, setLarge] = useState(false)
   const [point, setPoint] = useState<[number, number] | null>(null)
   const wrong = useTyping(({ here }) => here.find((one) => one.node === node && one.port === name && one.level === "error")?.message)
@@ -50,7 +53,8 @@ export function Field({ at, label, port, value, onChange, menu = [] }: FieldProp
   const lines: MenuLine[] = [
     ...(reset ? [{ words: t("reset"), run: reset }] : []),
     ...(writes ? [{ words: t("writeLarge"), run: () => setLarge(true) }] : []),
-    ...(writes && takesTexts(port) ? [several(shown, onChange, t(kind === "lines" ? "oneText" : "severalTexts"))] : []),
+    ...(writes && takesTexts(port) && !port.each ? [several(shown, onChange, t(kind === "lines" ? "oneText" : "severalTexts"))] : []),
+    ...(mayToggle(place) ? [{ words: t(node === "input" ? (isOn(place) ? "sweepOff" : "sweepOn") : isOn(place) ? "eachOff" : "eachOn"), run: () => toggleEach(place) }] : []),
     ...(intoInput ? [{ words: t("intoInput"), run: intoInput }] : []),
     ...menu,
   ]
@@ -68,6 +72,7 @@ export function Field({ at, label, port, value, onChange, menu = [] }: FieldProp
     >
       <span className="head" data-help={[words(port.help), ranged(port)].filter(Boolean).join("\n") || undefined}>
         {kind === "number" || kind === "slider" || kind === "seed" ? <NumberLabel {...props} /> : <label htmlFor={id} className="name">{label}</label>}
+        {port.each && <EachMark />}
         <span className="tools">
           {writes && <Tool icon={Maximize2} label={label} words={t("writeLarge")} run={() => setLarge(true)} />}
           {reset && <Tool icon={RotateCcw} label={label} words={t("reset")} run={reset} />}
@@ -87,6 +92,7 @@ function Widget({ kind, props, large, onLarge }: { kind: WidgetKind; props: Widg
   if (kind === "seed") return <Seed {...props} />
   if (kind === "slider") return <Slider {...props} />
   if (kind === "number") return <NumberBox {...props} />
+  if (kind === "spread") return <Spread {...props} />
   if (kind === "text") return <Text {...props} large={large} onLarge={onLarge} />
   if (kind === "lines") return <Lines {...props} large={large} onLarge={onLarge} />
   if (kind === "line") return <Line {...props} />
@@ -96,6 +102,11 @@ function Widget({ kind, props, large, onLarge }: { kind: WidgetKind; props: Widg
 
 function Check({ id, label, shown, isDefault, change }: WidgetProps) {
   return <input id={id} type="checkbox" className={isDefault ? "default" : ""} aria-label={label} checked={shown === true} onChange={({ target }) => change(target.checked)} />
+}
+
+export function EachMark() {
+  const t = useT()
+  return <em className="each-mark" data-help={t("eachHelp")}>{t("eachMark")}</em>
 }
 
 interface ToolProps {

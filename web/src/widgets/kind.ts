@@ -1,6 +1,6 @@
 // Which widget edits a value: by the type of its port, and by what is there.
 import type { Bounds, Json, TypeShape, Words } from "../api/types"
-import { core, members } from "../canvas/shape"
+import { core, inLines, members } from "../canvas/shape"
 
 /** A port of a node, or an input of the graph, as a widget needs it. */
 export interface FieldPort {
@@ -10,6 +10,7 @@ export interface FieldPort {
   between?: Bounds
   multiline?: boolean
   source?: boolean
+  each?: boolean // its items are given one by one to what runs once for each
 }
 
 export interface WidgetProps {
@@ -23,7 +24,7 @@ export interface WidgetProps {
   change(value: Json | undefined, going?: boolean): void
 }
 
-export type WidgetKind = "check" | "choice" | "model" | "seed" | "slider" | "number" | "lines" | "text" | "line" | "pictures" | "mask"
+export type WidgetKind = "check" | "choice" | "model" | "seed" | "slider" | "number" | "spread" | "lines" | "text" | "line" | "pictures" | "mask"
 
 export const isOptional = (type: TypeShape): boolean => type.kind === "union" && (type.members ?? []).some(({ name }) => name === "None")
 
@@ -50,6 +51,7 @@ export function widgetOf(port: FieldPort, shown: Json | undefined): WidgetKind {
   if (port.source) return "model"
   if (sockets(port).includes("Mask")) return "mask"
   if (sockets(port).includes("Image")) return "pictures"
+  if (port.each) return inLines(port.type) ? "lines" : "spread"
   if (type?.kind === "choice") return "choice"
   if (type?.name === "bool") return isOptional(port.type) ? "choice" : "check"
   if (type?.kind === "socket" && type.name === "Seed") return "seed"

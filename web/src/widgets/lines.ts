@@ -6,7 +6,7 @@ import type { FieldPort } from "./kind"
 /** Whether the items are texts; else they are written as JSON writes them. */
 function areTexts(port: FieldPort): boolean {
   const items = members(port.type).flatMap(({ kind, item }) => (kind === "list" && item ? [item] : []))
-  return !items.length || items.some(({ kind, name }) => kind !== "plain" || name === "str")
+  return !items.length || items.some(({ kind, name }) => (kind !== "plain" && name !== "Seed") || name === "str" || name === "Path")
 }
 
 export function written(items: Json | undefined): string {
