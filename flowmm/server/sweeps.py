@@ -57,7 +57,7 @@ def sheet(parts: Parts, swept: Swept, output: str = "", side: int = SHEET_SIDE) 
 
 def table(parts: Parts, swept: Swept) -> list[dict[str, Any]]:
     """A row a cell: its number, its own inputs, what its outputs say, and the run that made them."""
-    values = {place: {one.name: _said(parts, one) for one in outputs} for place, outputs in swept.outputs.items() if swept.runs[place].state == "done"}
+    values = {place: {one.name: _said(parts, one) for one in outputs} for place, outputs in swept.outputs.items() if outputs}
     rows = _laid_out(parts, swept, values).table
     return [{"number": number, **row, "run": swept.runs[number - 1].id if number - 1 in swept.runs else ""} for number, row in enumerate(rows, 1)]
 

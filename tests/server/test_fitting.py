@@ -160,7 +160,8 @@ def test_words_stand_for_values(server):
     assert values("0..3") == [0, 1, 2, 3] and values("0..1..0.5") == [0.0, 0.5, 1.0] and values("3, 5,7") == [3, 5, 7]
     assert values("a red circle, large\na star") == ["a red circle, large", "a star"] and values('["a,b"]') == ["a,b"] and values("") == []
     assert values("@pyproject.toml") == ["@pyproject.toml"], "files are not read"
-    refusal(server.http.get("/api/axis", params={"text": "3..1"}), 422, "bad-axis")
+    found = server.http.get("/api/axis", params={"text": "3..1", "name": "seed"}).json()
+    assert found["values"] == [] and "never gets" in found["problem"] and "`seed`" in found["problem"]
 
 
 def test_a_frame_around_a_node_that_foretells_its_shape_is_checked_as_lists(server):

@@ -331,7 +331,10 @@ class Loops(TypedDict):
 
 
 class Axis(TypedDict):
+    """problem: why the words stand for nothing, "" where they do."""
+
     values: list[Any]
+    problem: str
 
 
 class Fitting(TypedDict):

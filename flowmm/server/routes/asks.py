@@ -102,7 +102,10 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/axis", response_model=Axis, summary="The values that words stand for: 0..7, 0..1..0.25, a,b,c, or one a line")
     def axis(text: Annotated[str, Query(max_length=20_000)], name: Annotated[str, Query(max_length=1000)] = "it") -> Json:
-        return Json({"values": spelled(name, text)})
+        try:
+            return Json({"values": spelled(name, text), "problem": ""})
+        except GraphError as error:  # of words that somebody is still writing
+            return Json({"values": [], "problem": str(error)})
 
     @routes.post(
         "/plan", response_model=Plan, summary="What a run, or the first of a sweep, would do: nodes cached or to run, memory, models here or missing", openapi_extra=takes(PlanRequest)

@@ -7,8 +7,10 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description problem: why the words stand for nothing, "" where they do. */
         Axis: {
             values: unknown[];
+            problem: string;
         };
         Begin: {
             epoch: string;

@@ -2,8 +2,9 @@
 import { useEffect } from "react"
 import { openPalette } from "../palette/store"
 import { type Command, register } from "../keys/commands"
+import { isBend } from "../document/bends"
 import type { Link, Point } from "../document/model"
-import { history, useDocument } from "../document/store"
+import { currentDoc, history, useDocument } from "../document/store"
 import { copyNow, cutNow, pasteNow, spot } from "./clipboard"
 import { placeAt, toggleEach } from "../rounds/toggle"
 import { openLoop } from "../rounds/store"
@@ -33,6 +34,13 @@ function neighbour(step: 1 | -1): string | undefined {
   const cards = useStage.getState().nodes.filter(({ type }) => type !== "groupBox").map(({ id }) => id)
   const at = focusedCard()
   return cards[at === null ? (step > 0 ? 0 : cards.length - 1) : cards.indexOf(at) + step]
+}
+
+/** The node whose loop is meant: the one that is selected, else the one that the keyboard is at. */
+function loopPlace(): string | null {
+  const [one, ...more] = selectedNodes()
+  const at = one ?? focusedCard()
+  return !more.length && at && currentDoc().nodes?.[at] && !isBend(currentDoc(), at) ? at : null
 }
 
 const eachPlace = () => placeAt(document.activeElement)
@@ -80,7 +88,7 @@ const COMMANDS: Command[] = [
   { id: "edit.bypass", words: "bypassOrNot", section: "edit", keys: ["B", "Mod+B"], when: () => here() && selectedNodes().length > 0, run: () => switchSelected("bypass") },
   { id: "edit.each", words: "eachOrNot", section: "edit", keys: ["E"], when: () => eachPlace() !== null, run: () => toggleEach(eachPlace()!) },
   { id: "edit.eachField", words: "eachInField", section: "edit", keys: ["Alt+E"], inFields: true, when: () => eachPlace() !== null, run: () => toggleEach(eachPlace()!) },
-  { id: "edit.loop", words: "loopOrNot", section: "edit", keys: ["Shift+L"], when: () => here() && selectedNodes().length === 1, run: () => openLoop(selectedNodes()[0]!) },
+  { id: "edit.loop", words: "loopOrNot", section: "edit", keys: ["Shift+L"], when: () => here() && loopPlace() !== null, run: () => openLoop(loopPlace()!) },
   { id: "edit.group", words: "group", section: "edit", keys: ["Mod+G"], when: here, run: () => groupSelected(centre()) },
   { id: "graph.make", words: "makeGraph", section: "edit", keys: ["Mod+Shift+G"], when: () => here() && selectedNodes().length > 0, run: makeGraph },
   { id: "graph.unpack", words: "unpackGraph", section: "edit", keys: ["U"], when: () => here() && selectedGraph() !== null, run: () => void unpackGraph(selectedGraph()!) },

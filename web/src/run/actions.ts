@@ -4,12 +4,14 @@ import { tellError } from "../app/toasts"
 import { asked, askedToSweep } from "../document/asked"
 import { useDocument } from "../document/store"
 import { afterSubmit } from "../widgets/seeds"
+import { saidAll } from "../widgets/unsaid"
 import { isActive } from "./frames"
 import { useSweep } from "../sweeps/store"
 import { lookAtQueue, refuse, sweepTaken, taken, useRuns, whileSubmitting } from "./store"
 
 /** targets: outputs of the graph, or edges "node.output"; without them every output, and where inputs take several values a sweep over them. */
 export async function submit(targets: string[] | null = null): Promise<void> {
+  if (!(await saidAll())) return
   const { name } = useDocument.getState()
   await whileSubmitting(async () => {
     try {

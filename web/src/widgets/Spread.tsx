@@ -1,9 +1,10 @@
 // Several values in one line, as a command line has them: 0..7, or 0..1..0.25, or 3,5,7. What they stand for, Python says.
 import { useEffect, useRef, useState } from "react"
-import { ApiError, api } from "../api/client"
+import { type ApiError, api } from "../api/client"
 import { useT } from "../app/i18n"
 import type { Json } from "../api/types"
 import type { WidgetProps } from "./kind"
+import { useUnsaid } from "./unsaid"
 
 const QUIET = 120 // ms without a key before it is asked
 
@@ -15,27 +16,25 @@ export function Spread({ id, label, shown, isDefault, change }: WidgetProps) {
   const [draft, setDraft] = useState(told)
   const [fault, setFault] = useState("")
   const sent = useRef(told)
-  const asked = useRef(0)
+  const last = useRef(draft) // what is written, asked about or not
   useEffect(() => {
-    if (told !== sent.current) setDraft(told)
+    if (told !== sent.current) setDraft((last.current = told))
     sent.current = told
   }, [told])
-  useEffect(() => () => window.clearTimeout(asked.current), [])
+  const ask = async (): Promise<boolean> => {
+    const text = last.current
+    const found = await api.axis(text, label).catch((error: ApiError) => ({ values: [], problem: error.message }))
+    if (text !== last.current) return true // more was written meanwhile, and is asked about in turn
+    setFault(found.problem)
+    if (found.problem) return false
+    sent.current = inWords(found.values)
+    change(found.values, true)
+    return true
+  }
+  const soon = useUnsaid(ask, QUIET)
   const write = (text: string) => {
-    setDraft(text)
-    window.clearTimeout(asked.current)
-    asked.current = window.setTimeout(async () => {
-      const mine = asked.current
-      try {
-        const { values } = await api.axis(text, label)
-        if (asked.current !== mine) return
-        setFault("")
-        sent.current = inWords(values as Json[])
-        change(values as Json[], true)
-      } catch (error) {
-        if (asked.current === mine) setFault(error instanceof ApiError ? [error.message, error.fix].filter(Boolean).join(". ") : String(error))
-      }
-    }, QUIET)
+    setDraft((last.current = text))
+    soon()
   }
   const count = Array.isArray(shown) ? shown.length : 0
   return (
