@@ -26,7 +26,7 @@ from .pages import add_pages
 from .parts import Parts
 from .refusals import Refused
 from .routes import asks, events, graphs, runs, sharing, sweeps, values
-from .routes.answers import Frame
+from .routes.answers_runs import Frame
 from .routes.bodies import ANYWHERE, ERRORS, REFUSAL, REQUESTS, WITH_BODY, Json, file
 from .tools import Tools
 

@@ -13,7 +13,7 @@ from ..journal import ENDED, STATES, Output, Run
 from ..parts import Parts
 from ..refusals import Refused
 from ..trace import trace
-from .answers import Deleted, GalleryItem, Queue, RunShape, SubmittedRun, Trace
+from .answers_runs import Deleted, GalleryItem, Queue, RunShape, SubmittedRun, Trace
 from .bodies import ERRORS, Json, MoveRequest, RunRequest, body, takes
 from .values import SERVED, Shape, served
 

@@ -11,7 +11,7 @@ from .. import sweeps
 from ..desk import Asked
 from ..parts import Parts
 from ..refusals import Refused
-from .answers import SubmittedSweep, SweepShape
+from .answers_runs import SubmittedSweep, SweepShape
 from .bodies import ERRORS, Json, SweepRequest, body, file, takes
 
 

@@ -16,7 +16,7 @@ from ..parts import Parts
 from ..refusals import Refused
 from ..shown import shown
 from ..uploads import MEDIA as PICTURES
-from .answers import UploadShape
+from .answers_runs import UploadShape
 from .bodies import ERRORS, Json, file
 
 Shape = Annotated[
