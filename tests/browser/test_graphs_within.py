@@ -14,7 +14,6 @@ from server_process import ServerProcess, until
 from test_canvas import GROUND, along, chosen, head, menu, select
 
 
-
 def way(page: Page):
     return page.get_by_role("navigation", name="The graph that is shown")
 
@@ -279,6 +278,21 @@ def test_a_graph_is_unpacked_by_key_in_one_step_and_computes_the_same(page, serv
     expect(card(page, "two")).to_have_count(0)
 
 
+def test_what_runs_more_than_once_is_not_unpacked_and_it_is_said_why(page, server):
+    nodes = {"p": {"op": "graph:twice", "in": {"text": {"value": ["a", "b"]}}, "each": ["text"]}}
+    own(server, "each-kept", **NESTED | {"nodes": nodes, "outputs": {"out": of("p.twice")}})
+    open_own(page, server, "each-kept", "p")
+    select(page, "p")
+    page.keyboard.press("u")
+    expect(page.locator(".toast")).to_contain_text("p cannot be unpacked: it is muted, bypassed, or runs more than once")
+    expect(card(page, "p")).to_be_visible()
+    page.mouse.dblclick(*head(page, "p"))
+    expect(card(page, "two")).to_be_visible()
+    page.mouse.click(*GROUND, button="right")
+    menu(page, "Back to the graph around").click()
+    expect(card(page, "p")).to_be_visible()
+
+
 def pairs(names) -> list[tuple[str, str]]:
     every = sorted(names)
     return [(one, other) for i, one in enumerate(every) for other in every[i + 1 :]]
@@ -315,7 +329,7 @@ def pick(page: Page, text: str, op: str) -> None:
 
 
 def test_a_saved_graph_is_put_in_as_one_node_entered_and_left_by_the_browsers_back(page, server):
-    own(server, "twice-saved", **TWICE | {"layout": {}})
+    own(server, "twice-saved", **TWICE | {"inputs": {**TWICE["inputs"], "text": {"default": "ho"}}, "layout": {}})
     own(server, "uses-saved", **NESTED | {"nodes": {"p": join(of("input.start"), "x")}, "outputs": {"out": of("p.text")}, "graphs": {}})
     open_own(page, server, "uses-saved", "p")
     pick(page, "Twice", "graph:twice-saved")
