@@ -329,3 +329,29 @@ def test_what_could_not_be_drawn(page, server, views, watch):
     expect(page.get_by_role("button", name="Share")).to_be_visible()
     views.look("canvas not drawn")
     views.check()
+
+
+def test_frames_and_the_sheet_of_a_sweep(page, server, views):
+    resize = {"op": "image.resize", "version": 1, "in": {"image": {"from": "input.picture"}, "width": {"value": [4, 8]}, "height": {"value": [8, 16]}}, "each": ["width", "height"]}
+    again = {"op": "image.resize", "version": 1, "in": {"image": {"from": "input.picture"}, "width": {"from": "input.width"}, "height": 8}, "loop": {"carry": {"image": "image"}, "most": 3}}
+    graph = {"flowmm": 1, "title": "Frames", "inputs": {"picture": {"default": "examples/red-circle.png"}, "width": {"default": 8}},
+             "nodes": {"resize": resize, "again": again}, "outputs": {"sizes": {"from": "resize.image"}, "last": {"from": "again.image"}},
+             "layout": {"sweep": {"axes": {"picture": ["examples/red-circle.png", "examples/blue-star.png"], "width": [8, 16, 99999]}}}}  # fmt: skip
+    server.http.put("/api/graphs/framed", json=graph, headers={"If-None-Match": "*"}).raise_for_status()
+    open_graph(page, server, "framed")
+    calm(page)
+    views.look("frames")
+    with views.opened("loop"):
+        card(page, "again").get_by_role("button", name="Again and again").click()
+    page.get_by_role("button", name="Run × 6").click()
+    expect(card(page, OUTPUTS).get_by_role("status").first).to_have_text("6 of 6 done · 2 failed")
+    calm(page)
+    views.look("sweep")
+    with views.opened("sheet of a sweep"):
+        page.get_by_role("button", name="Open the sheet of last").click()
+    views.check()
+    page.set_viewport_size({"width": 390, "height": 760})
+    page.keyboard.press("Alt+3")
+    page.get_by_role("button", name="Frames, a sweep").click()
+    expect(page.locator(".dialog button.cell").first).to_be_visible()
+    assert not outside(page, ".dialog, .dialog *:is(a, button, select):not(.cells *)"), "on a phone the cells alone are scrolled to"
