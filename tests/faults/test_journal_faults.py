@@ -248,7 +248,7 @@ def test_another_programs_database_is_moved_aside_with_all_it_holds(tmp_path):
 def test_a_newer_journal_is_refused_and_left_as_it_is(tmp_path):
     filled(tmp_path, 5)
     connection = sqlite3.connect(tmp_path / "journal.sqlite")
-    connection.executescript("ALTER TABLE run ADD COLUMN colour TEXT; PRAGMA user_version = 2;")
+    connection.executescript(f"ALTER TABLE run ADD COLUMN colour TEXT; PRAGMA user_version = {journal_file.SCHEMA_VERSION + 1};")
     connection.close()
     before = (tmp_path / "journal.sqlite").read_bytes()
     with pytest.raises(JournalError, match="newer flowmm"):
