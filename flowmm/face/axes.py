@@ -25,19 +25,24 @@ def axis(parameter: Parameter, given: Any) -> list[Any] | None:
     given: a list, range or other iterable; a Path to a file of lines, or to a folder of pictures. For an input that itself takes a list
     only a list of lists is an axis.
     """
-    if isinstance(given, Path) and (given.is_dir() or not names_files(parameter.port)):
-        return from_path(parameter, given)
+    return several(parameter.name, given, lists=takes_list(parameter), files=names_files(parameter.port))
+
+
+def several(name: str, given: Any, *, lists: bool, files: bool) -> list[Any] | None:
+    """As axis, of an input that is known by name. lists: whether it takes lists itself; files: whether it names files."""
+    if isinstance(given, Path) and (given.is_dir() or not files):
+        return from_path(name, given)
     if isinstance(given, (str, bytes, dict, Path)) or not isinstance(given, Iterable) or hasattr(given, "is_socket") or hasattr(given, "shape"):
         return None
     if not isinstance(given, (list, tuple, range, set, Iterator)):
         return None
     values = list(islice(given, MOST_CELLS + 1))
     if len(values) > MOST_CELLS:
-        raise _bad(parameter.name, f"there are more than {MOST_CELLS:,} values", "Give fewer.")
-    if takes_list(parameter) and not all(isinstance(value, (list, tuple)) for value in values):
+        raise _bad(name, f"there are more than {MOST_CELLS:,} values", "Give fewer.")
+    if lists and not all(isinstance(value, (list, tuple)) for value in values):
         return None
     if not values:
-        raise _bad(parameter.name, "there is no value", "Give at least one.")
+        raise _bad(name, "there is no value", "Give at least one.")
     return values
 
 
@@ -54,9 +59,9 @@ def written(parameter: Parameter, text: str, *, trusted: bool = True) -> list[An
     """
     name = parameter.name
     if trusted and text.startswith("@"):
-        return from_path(parameter, Path(text[1:]).expanduser())
+        return from_path(name, Path(text[1:]).expanduser())
     if trusted and names_files(parameter.port) and Path(text).expanduser().is_dir():
-        return from_path(parameter, Path(text).expanduser())
+        return from_path(name, Path(text).expanduser())
     values = spelled(name, text)
     found = axis(parameter, values)
     if found is None:
@@ -79,7 +84,7 @@ def spelled(name: str, text: str) -> list[Any]:
     return [_plain(part.strip()) for part in text.split(",") if text.strip()]
 
 
-def from_path(parameter: Parameter, path: Path) -> list[Any]:
+def from_path(name: str, path: Path) -> list[Any]:
     """The lines of a file that hold something, or the pictures of a folder, in the order of their names. Raises GraphError."""
     try:
         if path.is_dir():
@@ -90,11 +95,11 @@ def from_path(parameter: Parameter, path: Path) -> list[Any]:
             what = "there is no line in the file"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise _bad(parameter.name, f"`{path}` cannot be read: {reason.lower()}", "Check the name.") from None
+        raise _bad(name, f"`{path}` cannot be read: {reason.lower()}", "Check the name.") from None
     if not values:
-        raise _bad(parameter.name, f"{what} `{path}`", "Give another.")
+        raise _bad(name, f"{what} `{path}`", "Give another.")
     if len(values) > MOST_CELLS:
-        raise _bad(parameter.name, f"`{path}` holds more than {MOST_CELLS:,} values", "Give fewer.")
+        raise _bad(name, f"`{path}` holds more than {MOST_CELLS:,} values", "Give fewer.")
     return values
 
 

@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from ..graph.check import UNSET
 from ..graph.document import Document, dump, of, words
 from ..graph.problems import GraphError, Problem, sentence
 from ..sockets import Image, NotAccepted
+from .axes import several
 from .line import ENDED, JSON, SLOW, Line, ServerError, Watched
 from .result import Result
 from .sending import Sender, pictured
@@ -25,6 +27,7 @@ from .sending import Sender, pictured
 if TYPE_CHECKING:
     from ..engine.events import Event
     from .graph import Graph
+    from .sweep import Combine, Sweep
 
 MOST_LOST = 5  # sockets lost in a row, after which the end is waited for without events
 
@@ -137,6 +140,30 @@ class RemoteGraph:
                 listener(event)
             return self._result(watched.end(), given)
 
+    def sweep(self, /, *, combine: Combine = "product", only: list[str] | None = None, **inputs: Any) -> Sweep:
+        """Run once for each combination of values, as Graph.sweep: each cell is a run there, and one that fails leaves the others. Interrupted,
+        it cancels all of them. Raises GraphError, ServerError."""
+        from ..catalog import Cancelled
+        from ..engine.workers.base import NodeFailed
+        from .sweep import Cell, Sweep, apart, combined
+
+        axes, fixed = apart(self, inputs, lambda one, given: several(one.name, given, lists="list[" in one.type, files=pictured(one.type)))
+        own = list(combined(axes, combine))
+        swept = self._ask("/api/sweeps", fixed, only, axes, combine)
+        cells: list[Cell] = []
+        try:
+            for mine, there in zip(own, swept["cells"]):
+                run = Watched(self._line, there["run"]).end()
+                try:
+                    cells.append(Cell(mine, self._result(run, {**fixed, **mine})))
+                except (GraphError, NodeFailed, ServerError, Cancelled) as error:
+                    cells.append(Cell(mine, error=error))
+        except BaseException:
+            with suppress(ServerError):  # what interrupted it is the news
+                self._line.ask("POST", f"/api/sweeps/{swept['id']}/cancel", content="{}", headers=JSON, patience=1.0)
+            raise
+        return Sweep(self, axes, combine, cells)
+
     def stream(self, /, **inputs: Any) -> Iterator[Event]:
         """Run there and yield its events; the last is done (with `result`), failed or cancelled. Leaving the loop early cancels the run."""
         from ..catalog import Cancelled
@@ -179,11 +206,23 @@ class RemoteGraph:
         return f"<graph {self.name}({inputs}) → {', '.join(self.outputs)} at {self._line.url}>"
 
     def _submit(self, inputs: Mapping[str, Any], only: list[str] | None) -> dict[str, Any]:
+        return self._ask("/api/runs", inputs, only)
+
+    def _ask(
+        self, where: str, inputs: Mapping[str, Any], only: list[str] | None, axes: Mapping[str, list[Any]] | None = None, combine: str = ""
+    ) -> dict[str, Any]:
+        """Submit a run or, with axes, a sweep."""
         sender = Sender(lambda data: self._line.json("POST", "/api/uploads", content=data[1], headers={"Content-Type": data[0]})["id"])
-        sent = {name: sender.sent(name, value, self.inputs[name].type if name in self.inputs else "") for name, value in {**self._files, **inputs}.items()}
-        asked = {**self._body, "inputs": sent, "targets": only, "key": secrets.token_hex(16)}
+
+        def sent(name: str, value: Any) -> Any:
+            return sender.sent(name, value, self.inputs[name].type if name in self.inputs else "")
+
+        asked = {**self._body, "targets": only, "key": secrets.token_hex(16)}
+        asked["inputs"] = {name: sent(name, value) for name, value in {**self._files, **inputs}.items()}
+        if axes is not None:
+            asked |= {"axes": {name: [sent(name, value) for value in values] for name, values in axes.items()}, "combine": combine}
         try:
-            return self._line.json("POST", "/api/runs", content=json.dumps(asked), headers=JSON)
+            return self._line.json("POST", where, content=json.dumps(asked), headers=JSON)
         except ServerError as error:
             if error.code == "no-such-value" and sender.by_key:
                 raise GraphError([sender.unknown()]) from None

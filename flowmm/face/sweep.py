@@ -24,6 +24,7 @@ from .result import figure, files
 if TYPE_CHECKING:
     from ..engine.runtime import Runtime
     from .graph import Graph
+    from .remote import RemoteGraph
 
 Combine = Literal["product", "zip"]
 SHEET_SIDE = 160  # pixels of a thumbnail's longer side
@@ -41,7 +42,7 @@ class Cell:
 class Sweep(Sequence[Cell]):
     """The cells of a sweep, in order: the last axis turns fastest. axes: the values by input."""
 
-    def __init__(self, graph: Graph, axes: dict[str, list[Any]], combine: Combine, cells: list[Cell]):
+    def __init__(self, graph: Graph | RemoteGraph, axes: dict[str, list[Any]], combine: Combine, cells: list[Cell]):
         self.graph, self.axes, self.combine, self.cells = graph, axes, combine, cells
 
     def __getitem__(self, place: Any) -> Any:
@@ -157,7 +158,9 @@ def sweep(
     return Sweep(graph, dict(axes), combine, cells)
 
 
-def apart(graph: Graph, inputs: Mapping[str, Any]) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+def apart(
+    graph: Graph | RemoteGraph, inputs: Mapping[str, Any], axis: Callable[[Any, Any], list[Any] | None] = axis
+) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     """What of the inputs given is an axis, and what holds for all cells. Raises GraphError."""
     unknown = [name for name in inputs if name not in graph.inputs]
     if unknown:
