@@ -351,6 +351,7 @@ def test_frames_and_the_sheet_of_a_sweep(page, server, views):
         page.get_by_role("button", name="Open the sheet of last").click()
     views.check()
     page.set_viewport_size({"width": 390, "height": 760})
+    assert not outside(page, ".bar, .bar *:is(a, button, h1)"), "Run is within reach of a thumb"
     page.keyboard.press("Alt+3")
     page.get_by_role("button", name="Frames, a sweep").click()
     expect(page.locator(".dialog button.cell").first).to_be_visible()
