@@ -351,7 +351,7 @@ class Opening:
                 if found.problem is not None:
                     self._say(replace(found.problem, node=found.problem.node or node, port=found.problem.port or port))
                 return found
-            if found is value or type(found) is not dict or "list" not in found:
+            if found is value or type(found) is not dict or type(found.get("list")) is not list:
                 return found
             inner = found["list"]
         elif key != "list" or type(inner) is not list:

@@ -136,7 +136,8 @@ def test_a_value_that_is_no_wire_is_told_as_what_it_is(value):
     """As each is told where no node stands for another."""
     plain = graph({"a": ("add", {"a": 1}), "l": ("label", {"text": value, "number": 1})}, {"out": "l.value"})
     made = graph({"a": ("add", {"a": 1}), "c": ("logic.constant", {"value": value})}, {"out": "c.value"})
-    assert problems(plain) and problems(made)
+    through = graph({"c": ("logic.constant", {"value": value}), "l": ("label", {"text": wire("c.value"), "number": 1})}, {"out": "l.value"})
+    assert problems(plain) and problems(made) and problems(through)
     with pytest.raises(GraphError):
         made.run(only=["c.value"])
 
