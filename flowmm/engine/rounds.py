@@ -117,7 +117,7 @@ class Rounds:
             self.run.report.progress(name, number, len(rounds))
             made.append(self._round(number, items))
         self.run.report.progress(name, len(rounds), len(rounds))
-        return tuple([self._listed([one[output][0] for one in made]) for output in self.inside.exits])
+        return tuple([self._handed([one[output][0] for one in made]) for output in self.inside.exits])
 
     def _loop(self) -> tuple:
         frame = self.inside.frame
@@ -128,7 +128,7 @@ class Rounds:
             if frame.until and decoded(made[frame.until][0]):
                 break
             items = {port: made[output] for port, output in frame.carry}
-        return tuple([made[output][0] for output in self.inside.exits])
+        return tuple([self._handed(made[output][0]) for output in self.inside.exits])
 
     def _items(self) -> Iterator[dict[str, Item]]:
         """What the entry stands for, round by round. Raises ValueError."""
@@ -167,11 +167,18 @@ class Rounds:
                 found[port] = run._value(wire), program.wire_record(wire, run.identities, run.digests)
         return found
 
-    def _listed(self, values: list[Any]) -> Any:
-        """A list of values; of encoded ones one that is encoded, as a worker process would give it."""
-        if not any(type(value) is Encoded for value in values):
-            return values
+    def _handed(self, value: Any) -> Any:
+        """What the frame gives, encoded where a worker process would give it so."""
+        if not self.run.worker.remote:
+            return value
         try:
-            return joined([value if type(value) is Encoded else encode(value) for value in values])
+            return _encoded(value)
         except Unstorable:
-            return values
+            return value
+
+
+def _encoded(value: Any) -> Encoded:
+    """Of a list, parts may be encoded already. Raises Unstorable."""
+    if type(value) is Encoded:
+        return value
+    return joined(list(map(_encoded, value))) if type(value) is list else encode(value)

@@ -431,7 +431,8 @@ class Run:
             self._identified(i)
         else:
             self.executed += i not in program.frames
-            if self.disk is not None and (seconds > KEEP_SECONDS or i in self.wanted):
+            whole = not self.worker.remote or all(type(value) is Encoded for value in outputs)  # of a frame some may be what no codec knows
+            if self.disk is not None and whole and (seconds > KEEP_SECONDS or i in self.wanted):
                 ingredients = program.ingredients(i, self.identities, self.digests, self.given)
                 stored = list(outputs) if self.worker.remote else outputs  # a list says that they are encoded
                 self.disk.put(self.identities[i], stored, seconds, program.specs[i].op, ingredients)

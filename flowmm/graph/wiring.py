@@ -5,7 +5,7 @@ Nothing here knows values or types; everything that can be wrong with names, lin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -272,14 +272,17 @@ def _sort(wiring: Wiring) -> None:
                 order.append(follower)
     wiring.order, wiring.followers = order, followers
     if len(order) < count:
-        wiring.problems.append(_cycle(wiring, waiting))
+        wiring.problems += _cycles(wiring, waiting)
 
 
-def _cycle(wiring: Wiring, waiting: list[int]) -> Problem:
-    """Name one cycle, so that a person can see it."""
+def _cycles(wiring: Wiring, waiting: list[int]) -> Iterator[Problem]:
+    """Of all nodes that wait for each other name one cycle, so that a person can see it."""
     import networkx
 
     edges = [(link.producer, i) for i, left in enumerate(waiting) if left for _, link in wiring.links(i) if waiting[link.producer]]
-    cycle = [wiring.names[a] for a, _ in networkx.find_cycle(networkx.DiGraph(edges))]
-    shown = " → ".join([*cycle[:8], "…" if len(cycle) > 8 else cycle[0]])
-    return Problem("cycle", f"these nodes wait for each other: {shown}", cycle[0], fix="Remove one of the wires.")
+    graph = networkx.DiGraph(edges)
+    for knot in sorted(networkx.strongly_connected_components(graph), key=min):
+        if len(knot) > 1 or graph.has_edge(*knot, *knot):
+            cycle = [wiring.names[a] for a, _ in networkx.find_cycle(graph.subgraph(knot))]
+            shown = " → ".join([*cycle[:8], "…" if len(cycle) > 8 else cycle[0]])
+            yield Problem("cycle", f"these nodes wait for each other: {shown}", cycle[0], fix="Remove one of the wires.")

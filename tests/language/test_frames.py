@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from short import doc, graph, problems, wire
+from short import OP, doc, graph, problems, wire
 from test_pieces import keys
 
 from flowmm import Graph, GraphError, NodeFailed, Runtime
@@ -119,6 +119,23 @@ def test_a_worker_process_goes_round_too(tmp_path):
         assert dict(result) == {"out": 9, "all": [2, 3, 4]} and result.executed == 0
     finally:
         again.close()
+
+
+def test_a_worker_process_keeps_what_no_node_made(tmp_path):
+    """No item at all; what a piece only hands on; a list that is put together inside; what a loop began with."""
+    hands = {"flowmm": 1, "inputs": {"x": {}, "y": {"default": 1}}, "nodes": {"r": {"op": "logic.reroute", "in": {"value": wire("input.x")}}, "a": {"op": OP + "add", "in": {"a": wire("input.y")}}},
+             "outputs": {"x": {"from": "r.value"}, "a": {"from": "a.value"}}}  # fmt: skip
+    frames = {"none": {"each": ["a"]}, "handed": {"each": ["x"]}, "loop": {"loop": {"carry": {"y": "a"}, "most": 3}}}
+    made = framed({"none": ("add", {"a": {"list": []}}), "handed": ("graph:hands", {"x": {"value": [1, 2]}}), "loop": ("graph:hands", {"x": 7})},
+                  {"none": "none.value", "handed": "handed.x", "kept": "loop.x", "last": "loop.a"}, frames=frames, graphs={"hands": hands})  # fmt: skip
+    for ran in (4, 0):
+        apart = Runtime("cpu", cache=tmp_path / "cache", threads=1, separate=True)
+        try:
+            result = made.run(runtime=apart)
+            assert dict(result) == {"none": [], "handed": [1, 2], "kept": 7, "last": 4}
+            assert (result.executed > 0) == bool(ran)
+        finally:
+            apart.close()
 
 
 def test_a_failure_names_the_round_and_the_node_in_it(runtime):

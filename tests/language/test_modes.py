@@ -156,6 +156,17 @@ def test_what_has_nothing_to_hand_on_keeps_its_readers_from_running(reader, hold
     assert ran == [] and made.run(only=["other"], runtime=runtime).other == 2
 
 
+def test_each_ring_is_told_so_that_none_is_run(runtime):
+    """Also one that a switch would be in, beside one that nobody wants."""
+    made = graph({"p": ("add", {"a": wire("q.value")}), "q": ("add", {"a": wire("p.value")}), "self": ("add", {"a": wire("self.value")}),
+                  "s": ("logic.switch", {"condition": True, "then": wire("t.value"), "otherwise": 1}), "t": ("add", {"a": wire("s.value")}), "fine": ("add", {"a": 1})},
+                 {"out": "t.value", "fine": "fine.value"})  # fmt: skip
+    assert sorted(code for code, *_ in problems(made)) == ["cycle"] * 3
+    with pytest.raises(GraphError, match="wait for each other: (s → t → s|t → s → t)"):
+        made.run(only=["out"], runtime=runtime)
+    assert made.run(only=["fine"], runtime=runtime).fine == 2
+
+
 def test_a_ring_of_reroutes_is_a_ring():
     made = graph({"p": ("logic.reroute", {"value": wire("q.value")}), "q": ("logic.reroute", {"value": wire("p.value")}),
                   "a": ("add", {"a": wire("p.value")})}, {"out": "a.value"})  # fmt: skip
