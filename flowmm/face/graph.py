@@ -57,6 +57,7 @@ class Graph:
         self.path = path
         self.roots, self.trusting = roots, trusting
         self.pixels = 0  # of the pictures that its literals name, in memory as long as it is
+        self._lock = threading.RLock()  # of what is made when first asked for: a server's threads share graphs, and wires are known by what they are
         self._own = document is None
         self._original = original
         self._finder: Pieces | None = None
@@ -86,10 +87,11 @@ class Graph:
     @property
     def lowered(self) -> Lowered:
         """The graph as plain nodes: graphs used as nodes opened up, what is muted or bypassed left out."""
-        self._renew()
-        if self._lowered is None:
-            self._lowered = lower(self.document, self._pieces, self.folder, self.identity)
-        return self._lowered
+        with self._lock:
+            self._renew()
+            if self._lowered is None:
+                self._lowered = lower(self.document, self._pieces, self.folder, self.identity)
+            return self._lowered
 
     @property
     def _pieces(self) -> Pieces:
@@ -107,13 +109,14 @@ class Graph:
     @property
     def outside(self) -> Graph:
         """The graph as one draws and wires it: nodes as they are named in the file, graphs used as nodes closed. To be looked at, not run."""
-        if self.lowered.document is self.document:
-            return self
-        if self._outside is None:
-            self._outside = Graph(self.document, path=self.path, roots=self.roots, trusting=self.trusting)
-            self._outside._own = self._own
-            self._outside._lowered = surface(Piece(self.document, self.folder, self.identity, {}), self._pieces)
-        return self._outside
+        with self._lock:
+            if self.lowered.document is self.document:
+                return self
+            if self._outside is None:
+                made = Graph(self.document, path=self.path, roots=self.roots, trusting=self.trusting)
+                made._own, made._lowered = self._own, surface(Piece(self.document, self.folder, self.identity, {}), self._pieces)
+                self._outside = made
+            return self._outside
 
     @property
     def piece_types(self) -> dict[str, NodeSpec]:
@@ -129,19 +132,21 @@ class Graph:
 
     @property
     def wiring(self) -> Wiring:
-        self._renew()
-        if self._wiring is None:
-            self._wiring = wire(self.lowered)
-        return self._wiring
+        with self._lock:
+            self._renew()
+            if self._wiring is None:
+                self._wiring = wire(self.lowered)
+            return self._wiring
 
     @property
     def inputs(self) -> dict[str, Parameter]:
         """The named inputs with their types, ranges, help and defaults."""
-        self._renew()
-        if self._parameters is None:
-            self._input_problems = []
-            self._parameters = parameters(self.wiring, self._input_problems)
-        return self._parameters
+        with self._lock:
+            self._renew()
+            if self._parameters is None:
+                self._input_problems = []
+                self._parameters = parameters(self.wiring, self._input_problems)
+            return self._parameters
 
     @property
     def outputs(self) -> list[str]:
@@ -261,7 +266,7 @@ class Graph:
 
         self._look()
         runtime = runtime or default_runtime(device or "auto")
-        with without_gc():
+        with without_gc(), self._lock:
             chosen = targets(self, only)
             needed = self.wiring.ancestors([link.producer for link in chosen.values()])
             program, given = self._program(runtime.numeric, inputs, needed)
@@ -273,7 +278,8 @@ class Graph:
         index = self.wiring.index.get(node)
         if index is None:
             raise GraphError([Problem("no-such-node", f"there is no node `{node}` in this graph", fix=f"There are {listed(self.wiring.names)}.")])
-        return (*self._program(runtime.numeric, inputs, self.wiring.ancestors([index])), index)
+        with self._lock:
+            return (*self._program(runtime.numeric, inputs, self.wiring.ancestors([index])), index)
 
     def _spawn(self, inputs: Mapping[str, Any], listener: Callable[[Event], None]) -> tuple[Run, threading.Thread]:
         from ..catalog import Cancelled

@@ -236,7 +236,7 @@ def test_a_run_goes_on_after_the_servers_restart_and_the_page_catches_up(page, s
     id_ = server.http.get("/api/runs", params={"limit": 1}).json()[0]["id"]
     getattr(server, ending)()
     server.start()
-    assert server.ended(id_)["state"] == "done"
+    assert server.ended(id_, 180)["state"] == "done"
     expect(page.locator(".going")).to_have_count(0, timeout=180_000)
     expect(card(page, OUTPUTS).locator("img").first).to_have_attribute("src", re.compile(f"/api/runs/{id_}/"))
 

@@ -160,6 +160,12 @@ async function anew(): Promise<void> {
   if (!current) return
   const run = await api.readRun(current.id).catch(() => null)
   if (run) put(caughtUp(get(), run))
+  const last = [...sitting].pop()
+  if (last === undefined || last === current.id || isActive(get().current)) return
+  const later = await api.readRun(last).catch(() => null) // it may have come and gone meanwhile
+  if (!later || later.state === "queued" || get().current?.id !== current.id) return
+  follow(later)
+  put(caughtUp(get(), later))
 }
 
 /** After a page was loaded: the run that this tab began goes on being shown, and what the graph gave last lies where it will come again. */
