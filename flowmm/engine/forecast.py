@@ -43,7 +43,7 @@ def forecast(runtime: Any, program: Program, given: Mapping[Input, Any], targets
     found = Forecast()
     with suppress(Cancelled, NodeFailed):
         run.walk()
-    found.failed = next(iter(run.broken.values()), None)
+    found.failed = run.failed
     for i in program.order:
         if run.state[i] == HAVE:
             (found.free if program.late[i] else found.cached).append(program.names[i])

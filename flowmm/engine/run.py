@@ -94,8 +94,8 @@ class Run:
                 self.identities, self.digests = self.program.identities(self.given)
                 self._need(self.wanted)
                 self._loop()
-                if self.broken:
-                    raise next(iter(self.broken.values()))
+                if self.failed is not None:
+                    raise self.failed
         except BaseException as error:
             self.cancel()  # what is still on a lane for this run alone stops at its next step
             if isinstance(error, NodeFailed):
@@ -107,6 +107,11 @@ class Run:
             self.report.flush()
             self.runtime.settle(self.report)
         return self._made(decode)
+
+    @property
+    def failed(self) -> NodeFailed | None:
+        """The first node that failed, if one did."""
+        return next(iter(self.broken.values()), None)
 
     def _made(self, decode: bool) -> dict[str, Any]:
         """The targets that have a value."""

@@ -67,8 +67,8 @@ class Planning(Run):
             self._loop()
         except Cancelled:
             pass
-        if self.broken:
-            raise next(iter(self.broken.values()))
+        if self.failed is not None:
+            raise self.failed
         return self.blocked
 
     def _start(self, i: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from ..catalog import Cancelled
 from ..engine.runtime import Runtime
 from ..engine.workers.base import NodeFailed
+from ..face.graph import Graph
 from ..graph.document import words
 from ..graph.problems import GraphError, sentence
 from ..sockets import Handle
@@ -115,36 +116,29 @@ class Desk:
         """
         known = self.journal.keyed(asked.key) if asked.key is not None else None
         if known is not None:
-            found: Future[Run] = Future()
-            found.set_result(known)
-            return found
+            return _here(known)
         graph, data = self.library.open(asked.graph, asked.name)
-        name = asked.graph if isinstance(asked.graph, str) else asked.name
-        graph.prepare(self.library.inputs(graph, asked.inputs), only=asked.targets, runtime=self.runtime())
-        return self._journal(New(
-            document=data, inputs=dict(asked.inputs), targets=asked.targets, name=name, title=words(graph.document.title) or name, source=asked.source,
-            key=asked.key, parent=parent,
-        ))  # fmt: skip
+        return self._journal(self._new(asked, graph, data, [dict(asked.inputs)], key=asked.key, parent=parent)[0])
 
     def sweep(self, asked: Asked) -> Future[str]:
         """Check a sweep's first cell and journal a run for each; the future has its id once all are on the disk. Raises GraphError, Refused."""
         known = self.journal.swept(asked.key) if asked.key is not None else None
         if known is not None:
-            found: Future[str] = Future()
-            found.set_result(known)
-            return found
+            return _here(known)
         graph, data = self.library.open(asked.graph, asked.name)
-        name = asked.graph if isinstance(asked.graph, str) else asked.name
         axes, cells = self.library.cells(graph, asked.axes, asked.combine)
-        given = [{**asked.inputs, **own} for own in cells]
-        graph.prepare(self.library.inputs(graph, given[0]), only=asked.targets, runtime=self.runtime())
-        title = words(graph.document.title) or name
-        self._room(len(given))
-        future = self.journal.submit_sweep(
-            [New(document=data, inputs=one, targets=asked.targets, name=name, title=title, source=asked.source) for one in given], axes, asked.combine, asked.key
-        )
+        new = self._new(asked, graph, data, [{**asked.inputs, **own} for own in cells])
+        self._room(len(new))
+        future = self.journal.submit_sweep(new, axes, asked.combine, asked.key)
         future.add_done_callback(self._swept)
         return future
+
+    def _new(self, asked: Asked, graph: Graph, data: bytes, inputs: list[dict[str, Any]], **more: Any) -> list[New]:
+        """A run for each of these inputs, the first of which are checked. Raises GraphError, Refused."""
+        graph.prepare(self.library.inputs(graph, inputs[0]), only=asked.targets, runtime=self.runtime())
+        name = asked.graph if isinstance(asked.graph, str) else asked.name
+        title = words(graph.document.title) or name
+        return [New(document=data, inputs=one, targets=asked.targets, name=name, title=title, source=asked.source, **more) for one in inputs]
 
     def retry(self, id_: str) -> Future[Run]:
         """Run an ended run's graph and inputs again, as a new run. Raises Refused."""
@@ -395,6 +389,13 @@ class Desk:
             for live in list(self._live.values()):
                 if time.monotonic() - live.sign > hang:
                     live.ask(HANGS)
+
+
+def _here(value: Any) -> Future[Any]:
+    """A future that has its value."""
+    found: Future[Any] = Future()
+    found.set_result(value)
+    return found
 
 
 def _executed(engine: Any) -> tuple[dict[str, Any], NodeFailed | None]:

@@ -98,7 +98,6 @@ class Library:
                 problems.append(Problem(error.code, f"the input `{name}` cannot be read: {error.message}", "input", name, fix=error.fix))
         return given, problems
 
-
     def cells(self, graph: Graph, asked: Mapping[str, Any], combine: str) -> tuple[dict[str, list[Any]], list[dict[str, Any]]]:
         """The axes of a sweep, and what each cell has of its own. asked: by input a list, or the values in words. Raises GraphError.
 
