@@ -5,7 +5,8 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   base: "/",
   plugins: [react()],
-  build: { outDir: "dist", assetsDir: "parts", target: "es2022", chunkSizeWarningLimit: 700 },
+  // One sheet of styles, small: a part that came without its own, the server being away, would not get it later.
+  build: { outDir: "dist", assetsDir: "parts", cssCodeSplit: false, target: "es2022", chunkSizeWarningLimit: 700 },
   server: { proxy: { "/api": { target: "http://127.0.0.1:8383", ws: true }, "/app": "http://127.0.0.1:8383" } },
   test: { environment: "happy-dom", include: ["src/**/*.test.{ts,tsx}"] },
 })

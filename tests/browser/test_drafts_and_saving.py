@@ -78,21 +78,56 @@ def test_escape_leaves_a_title_as_it_was(page, server):
 # ── losing nothing ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_reload_in_the_middle_of_typing_keeps_every_letter(page, server):
-    own_graph(server, "reloaded")
-    opened(page, server, "reloaded")
-    text_field(page).fill("typed just before the reload")
-    page.reload()
-    expect(text_field(page)).to_have_value("typed just before the reload")
-    expect(page.get_by_text("What you had not saved is here again")).to_be_visible()
+@pytest.fixture
+def unsaved(page, server, watch):
+    """A function that opens a new graph of this name and types, the server taking nothing of it until the page has been loaded anew."""
+    watch.allow("ERR_FAILED")
+
+    def type_and_reload(name: str, text: str) -> None:
+        own_graph(server, name, "the saved one")
+        opened(page, server, name)
+        page.route("**/api/graphs/*", lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
+        text_field(page).fill(text)
+        page.reload()
+        expect(page.get_by_text("What you had not saved is here again")).to_be_visible()
+        expect(text_field(page)).to_have_value(text)
+        page.unroute("**/api/graphs/*")
+
+    return type_and_reload
+
+
+def test_a_reload_in_the_middle_of_typing_keeps_every_letter(unsaved, server):
+    unsaved("reloaded", "typed just before the reload")
     until_saved(server, "reloaded", "typed just before the reload")
 
 
-def test_what_was_taken_back_can_be_discarded(page, server):
-    own_graph(server, "discarded", "the saved one")
-    opened(page, server, "discarded")
-    text_field(page).fill("not wanted")
+# A disk slower than the person: what is put is not written, and nobody hears that it was.
+NEVER_WRITTEN = """IDBObjectStore.prototype.put = function () { return this.getAll() }
+Object.defineProperty(IDBTransaction.prototype, "oncomplete", { set(done) { if (this.mode === "readonly") this.addEventListener("complete", done) } })"""
+FULL = "() => { Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') } }"
+
+
+def test_so_does_one_that_is_faster_than_the_browser_writes(page, unsaved, server):
+    page.add_init_script(NEVER_WRITTEN)
+    unsaved("too-fast", "typed faster than written")
+    until_saved(server, "too-fast", "typed faster than written")
+
+
+def test_a_page_that_can_keep_nothing_asks_before_it_is_left(page, server):
+    page.add_init_script(NEVER_WRITTEN)
+    own_graph(server, "nowhere")
+    opened(page, server, "nowhere")
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.evaluate(FULL)
+    text_field(page).click()  # a browser asks only those who did something
+    text_field(page).fill("typed and left at once")
     page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_what_was_taken_back_can_be_discarded(page, unsaved, server):
+    unsaved("discarded", "not wanted")
     page.get_by_role("button", name="Discard it").click()
     expect(text_field(page)).to_have_value("the saved one")
     until_saved(server, "discarded", "the saved one")

@@ -1,14 +1,15 @@
 import "./surfaces.css"
 import "./theme"
-import { lazy, Suspense } from "react"
+import { Suspense } from "react"
 import { Route, Switch } from "wouter"
 import { Home } from "../home/Home"
 import { Boundary } from "./Boundary"
 import { loadCatalogue } from "./catalogue"
 import { DropToOpen } from "./DropToOpen"
+import { lazily } from "./lazily"
 import { Toasts } from "./toasts"
 
-const Editor = lazy(() => {
+const Editor = lazily(() => {
   loadCatalogue().catch(() => {}) // on its way while the editor is; what fails is asked for again, and told, by the editor
   return import("../editor/Editor")
 })

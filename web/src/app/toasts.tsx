@@ -14,6 +14,7 @@ export interface Toast {
 }
 
 const SHOWN = 6_000 // ms
+const OFFERED = 20_000 // ms, of one that offers something to do
 const MOST = 4
 let last = 0
 
@@ -45,11 +46,12 @@ export function Toasts() {
 function One({ toast: { id, text, detail, bad, action } }: { toast: Toast }) {
   const t = useT()
   const [looked, setLooked] = useState(false)
+  const offers = action !== undefined
   useEffect(() => {
     if (bad || looked) return
-    const timer = window.setTimeout(() => dismiss(id), SHOWN)
+    const timer = window.setTimeout(() => dismiss(id), offers ? OFFERED : SHOWN)
     return () => window.clearTimeout(timer)
-  }, [id, bad, looked])
+  }, [id, bad, looked, offers])
   return (
     <div
       className={`toast${bad ? " bad" : ""}`} role={bad ? "alert" : "status"} onPointerEnter={() => setLooked(true)} onPointerLeave={() => setLooked(false)}

@@ -1,14 +1,15 @@
 // A note on the surface, in markdown: shown until it is written in.
 import { type NodeProps, NodeResizer } from "@xyflow/react"
 import { Pencil } from "lucide-react"
-import { Suspense, lazy, memo, useState } from "react"
+import { Suspense, memo, useState } from "react"
 import { create } from "zustand"
 import { useT } from "../app/i18n"
+import { lazily } from "../app/lazily"
 import { edit, useDocument } from "../document/store"
 import { settle } from "./boxes"
 import { changeNote } from "./layout"
 
-const Markdown = lazy(() => import("markdown-to-jsx"))
+const Markdown = lazily(() => import("markdown-to-jsx"))
 const useEdited = create<{ id: string }>()(() => ({ id: "" }))
 export const editNote = (id: string): void => useEdited.setState({ id })
 

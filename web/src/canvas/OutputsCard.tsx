@@ -1,7 +1,8 @@
 // The graph's outputs as one card: what came out last, in the place where it will come again.
 import type { NodeProps } from "@xyflow/react"
-import { lazy, memo, Suspense, useMemo } from "react"
+import { memo, Suspense, useMemo } from "react"
 import { useT } from "../app/i18n"
+import { lazily } from "../app/lazily"
 import { placed } from "../document/graphs"
 import { Marked } from "../app/Marked"
 import { split } from "../document/model"
@@ -18,7 +19,7 @@ import { HEAD, outputsShape, ROW } from "./shape"
 import { Socket } from "./Socket"
 import { OUTPUTS } from "../document/model"
 
-const SmallSheet = lazy(() => import("../sweeps/Small"))
+const SmallSheet = lazily(() => import("../sweeps/Small"))
 
 export const OutputsCard = memo(function OutputsCard({ selected }: NodeProps) {
   const t = useT()

@@ -1,6 +1,7 @@
 // Tells what became of a graph, and has the commands of that.
 import "./changes.css"
-import { lazy, Suspense, useEffect } from "react"
+import { Suspense, useEffect } from "react"
+import { lazily } from "../app/lazily"
 import { here } from "../canvas/commands"
 import { selectedNodes } from "../canvas/stage"
 import { useDocument, wholeDoc } from "../document/store"
@@ -8,8 +9,8 @@ import { register } from "../keys/commands"
 import { tellOf, useTold } from "./store"
 import { anyOld, oldOf, upgrade } from "./upgrade"
 
-const Report = lazy(() => import("./Report"))
-const Upgrade = lazy(() => import("./Upgrade"))
+const Report = lazily(() => import("./Report"))
+const Upgrade = lazily(() => import("./Upgrade"))
 const close = (): void => tellOf(null)
 
 export function Changes() {

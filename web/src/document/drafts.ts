@@ -40,14 +40,41 @@ async function within<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore)
 }
 
 export const drafts = {
-  put: (draft: Draft): Promise<unknown> => within("readwrite", (store) => store.put(draft)),
-  remove: (id: string): Promise<unknown> => within("readwrite", (store) => store.delete(id)),
-  all: (): Promise<Draft[]> => within("readonly", (store) => store.getAll() as IDBRequest<Draft[]>),
+  put: (draft: Draft): Promise<unknown> => within("readwrite", (store) => store.put(draft)).then(() => forget(draft.id)),
+  remove(id: string): Promise<unknown> {
+    forget(id)
+    return within("readwrite", (store) => store.delete(id))
+  },
+  /** For a page that is being left, which has no time for a transaction. False if there is no room. */
+  putNow(draft: Draft): boolean {
+    try {
+      localStorage.setItem(LAST + draft.id, JSON.stringify(draft))
+      return true
+    } catch {
+      return false
+    }
+  },
+  async all(): Promise<Draft[]> {
+    const written = await within("readonly", (store) => store.getAll() as IDBRequest<Draft[]>)
+    const found = new Map(written.map((draft) => [draft.id, draft]))
+    for (const draft of lastWords()) if (draft.at >= (found.get(draft.id)?.at ?? 0)) found.set(draft.id, draft)
+    return [...found.values()]
+  },
   /** Those that no other open page holds: of pages that were closed, reloaded, or lost, and of this one. The newest first. */
   async left(): Promise<Draft[]> {
     const [all, open] = await Promise.all([drafts.all(), openPages()])
     return all.filter(({ page }) => !open.has(page)).sort((a, b) => b.at - a.at)
   },
+}
+
+// ── what a page could still say when it was left ────────────────────────────────────────────────
+
+const LAST = "flowmm.draft."
+const forget = (id: string): void => localStorage.removeItem(LAST + id)
+
+function lastWords(): Draft[] {
+  const keys = Array.from({ length: localStorage.length }, (_, i) => localStorage.key(i)!).filter((key) => key.startsWith(LAST))
+  return keys.map((key) => JSON.parse(localStorage.getItem(key)!) as Draft)
 }
 
 // ── which pages are open ────────────────────────────────────────────────────────────────────────

@@ -19,15 +19,17 @@ const save = vi.spyOn(api, "save")
 const graph = vi.spyOn(api, "graph")
 const graphs = vi.spyOn(api, "graphs")
 const put = vi.spyOn(drafts, "put")
+const putNow = vi.spyOn(drafts, "putNow")
 const remove = vi.spyOn(drafts, "remove")
 const named = vi.fn()
 let stop = () => {}
 
 beforeEach(() => {
   vi.useFakeTimers()
-  for (const spy of [save, graph, graphs, put, remove, named]) spy.mockReset()
+  for (const spy of [save, graph, graphs, put, putNow, remove, named]) spy.mockReset()
   put.mockResolvedValue(null)
   remove.mockResolvedValue(null)
+  putNow.mockReturnValue(true)
   graphs.mockResolvedValue(["text-to-image", "mine"].map((name) => ({ name }) as ListedGraph))
   save.mockImplementation(async (name) => ({ name, etag: "2" }))
   begin("mine", read("one", "1"))
@@ -83,6 +85,22 @@ describe("an edit", () => {
     await vi.advanceTimersByTimeAsync(PAUSE)
     expect(kept()).toBe(true)
   })
+})
+
+it("a page that is left before its draft is written says what it has", async () => {
+  let written = (_: unknown) => {}
+  put.mockReturnValueOnce(new Promise((resolve) => (written = resolve)))
+  rename("two")
+  window.dispatchEvent(new Event("pagehide"))
+  expect(putNow).toHaveBeenLastCalledWith(expect.objectContaining({ name: "mine", doc: doc("two") }))
+  const left = new Event("beforeunload", { cancelable: true })
+  window.dispatchEvent(left)
+  expect(left.defaultPrevented).toBe(false)
+  putNow.mockReturnValue(false)
+  const asks = new Event("beforeunload", { cancelable: true })
+  window.dispatchEvent(asks)
+  expect(asks.defaultPrevented).toBe(true)
+  written(null)
 })
 
 describe("a server that is gone", () => {

@@ -90,10 +90,11 @@ export function startSync(told: Listener): () => void {
   if (channel) channel.onmessage = ({ data }) => data.name === now().name && data.etag !== now().etag && void recheck()
   const stop = useDocument.subscribe((after, before) => after.root !== before.root && edited())
   const awake = () => document.hidden || void recheck()
-  const leaving = (event: BeforeUnloadEvent) => kept() || event.preventDefault()
+  const leaving = (event: BeforeUnloadEvent) => keepNow() || event.preventDefault()
   window.addEventListener("online", awake)
   document.addEventListener("visibilitychange", awake)
   window.addEventListener("beforeunload", leaving)
+  window.addEventListener("pagehide", keepNow)
   return () => {
     stop()
     channel?.close()
@@ -101,6 +102,7 @@ export function startSync(told: Listener): () => void {
     window.removeEventListener("online", awake)
     document.removeEventListener("visibilitychange", awake)
     window.removeEventListener("beforeunload", leaving)
+    window.removeEventListener("pagehide", keepNow)
     listener = null
     if (useSync.getState().state !== "conflict") void saveNow()
   }
@@ -120,21 +122,28 @@ function later(pause: number): void {
   timer = window.setTimeout(() => void saveNow(), pause)
 }
 
+function draft(): Draft {
+  const { root: doc, name, own, etag } = now()
+  return { id, page: PAGE, name, own, etag, doc, wanted, at: Date.now() }
+}
+
+/** When the page is left: whether nothing is lost by that. */
+const keepNow = (): boolean => kept() || drafts.putNow(draft())
+
 /** Bring the draft up to the document; one write at a time, the last of many edits being what counts. */
 async function write(): Promise<void> {
   if (writing) return
   writing = true
   try {
     for (let mine = id; ; mine = id) {
-      const { root, saved, name, own, etag } = now()
-      const due = root === saved ? null : root
+      const due = dirty() ? now().root : null
       if (drafted === due) break
-      if (due) await drafts.put({ id: mine, page: PAGE, name, own, etag, doc: due, wanted, at: Date.now() })
+      if (due) await drafts.put(draft())
       else await drafts.remove(mine)
       if (mine === id) drafted = due
     }
   } catch {
-    // A browser that keeps nothing for us: leaving the page asks first, see `kept`.
+    // A browser that keeps nothing for us: leaving the page asks first, see `keepNow`.
   } finally {
     writing = false
   }

@@ -1,12 +1,13 @@
 // The bar of the editor: what is open and whether it is saved at the left, what one does with it at the right.
 import { ArrowLeft, CircleHelp, Copy, FileInput, FilePlus2, FolderOpen, History as Past, Menu as Burger, Redo2, Save, Undo2 } from "lucide-react"
-import { lazy, Suspense, useEffect, useState } from "react"
+import { Suspense, useEffect, useState } from "react"
 import { Link, useLocation } from "wouter"
 import { useStore } from "zustand"
 import { chooseFile } from "../app/files"
 import { useT, words } from "../app/i18n"
 import { Item, Line, Menu } from "../app/Menu"
 import { Preferences } from "../app/Preferences"
+import { lazily } from "../app/lazily"
 import { nameFrom } from "../document/filenames"
 import { openNew } from "../document/open"
 import { history, useDocument, wholeDoc } from "../document/store"
@@ -18,7 +19,7 @@ import { SaveState } from "./SaveState"
 import { ShareMenu } from "./ShareMenu"
 import { Title } from "./Title"
 
-const History = lazy(() => import("./History").then(({ History }) => ({ default: History })))
+const History = lazily(() => import("./History").then(({ History }) => ({ default: History })))
 
 /** nothing: no graph is open, and there is none to share or to run. */
 export function Bar({ nothing }: { nothing: boolean }) {

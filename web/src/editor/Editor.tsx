@@ -9,10 +9,11 @@ import type { ApiError } from "../api/client"
 import { Boundary } from "../app/Boundary"
 import { loadCatalogue } from "../app/catalogue"
 import { say, useT } from "../app/i18n"
-import { Changes } from "../changes/Changes"
+import { fetchParts } from "../app/lazily"
 import { Marked } from "../app/Marked"
 import { sentence, tell } from "../app/toasts"
 import { Canvas } from "../canvas/Canvas"
+import { Changes } from "../changes/Changes"
 import { openGraph } from "../document/open"
 import { editWhole, useDocument } from "../document/store"
 import { draftId, isOpen, recheck, startSync, useSync } from "../document/sync"
@@ -44,6 +45,7 @@ export default function Editor({ name }: { name: string }) {
       ([found]) => {
         if (gone) return
         setOpened((shown = draftId()))
+        fetchParts()
         const { saved } = useDocument.getState()
         if (found?.takenBack && useSync.getState().state !== "conflict")
           tell(say("takenBack"), name && !found.offline ? { action: { text: say("discard"), run: () => editWhole(() => saved) } } : {})

@@ -1,9 +1,10 @@
 // The bar at the right: queue, problems, history, gallery. A rail of tabs; the open one has a panel beside it.
 import { History, Images, ListOrdered, type LucideIcon, TriangleAlert, X } from "lucide-react"
 import { Tabs } from "radix-ui"
-import { type ComponentType, lazy, Suspense, useEffect } from "react"
+import { type ComponentType, Suspense, useEffect } from "react"
 import { Boundary } from "../app/Boundary"
 import { useT } from "../app/i18n"
+import { lazily } from "../app/lazily"
 import { useDocument } from "../document/store"
 import { register } from "../keys/commands"
 import { resume, useRuns } from "../run/store"
@@ -12,7 +13,7 @@ import { showPanel, TABS, type Tab, togglePanel, usePanels } from "./store"
 import { useRunToSelected } from "./toSelected"
 
 const PANELS: Record<Tab, ComponentType> = {
-  queue: lazy(() => import("./Queue")), problems: lazy(() => import("./Problems")), history: lazy(() => import("./Past")), gallery: lazy(() => import("./Gallery")),
+  queue: lazily(() => import("./Queue")), problems: lazily(() => import("./Problems")), history: lazily(() => import("./Past")), gallery: lazily(() => import("./Gallery")),
 }
 const ICONS: Record<Tab, LucideIcon> = { queue: ListOrdered, problems: TriangleAlert, history: History, gallery: Images }
 

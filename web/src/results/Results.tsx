@@ -1,12 +1,13 @@
 // What lies over the editor: the value on a wire, the sheet of a sweep, the large viewer; each is loaded when it is first wanted.
-import { lazy, Suspense } from "react"
+import { Suspense } from "react"
+import { lazily } from "../app/lazily"
 import { useSweep } from "../sweeps/store"
 import { useLook } from "./look"
 import { useView } from "./view"
 
-const Look = lazy(() => import("./Look"))
-const Sheet = lazy(() => import("../sweeps/Sheet"))
-const Viewer = lazy(() => import("./Viewer"))
+const Look = lazily(() => import("./Look"))
+const Sheet = lazily(() => import("../sweeps/Sheet"))
+const Viewer = lazily(() => import("./Viewer"))
 
 export function Results() {
   const open = useView(({ shown }) => shown !== null)

@@ -1,15 +1,16 @@
 // An output in its place: pictures as they are, anything else as the server shows it. Pictures can be dragged onto inputs.
 import "./results.css"
 import { Maximize2 } from "lucide-react"
-import { lazy, Suspense } from "react"
+import { Suspense } from "react"
 import type { RunOutput } from "../api/types"
 import { outputUrl } from "../api/client"
 import { useT } from "../app/i18n"
+import { lazily } from "../app/lazily"
 import { dragValue } from "./drag"
 import { kindOf, pictureCount } from "./kinds"
 import { view } from "./view"
 
-const Body = lazy(() => import("./Body"))
+const Body = lazily(() => import("./Body"))
 
 interface Props {
   run: string

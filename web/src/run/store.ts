@@ -28,12 +28,19 @@ function dropPreviews(): void {
   for (const url of Object.values(get().previews)) URL.revokeObjectURL(url)
 }
 
-const sitting = new Set<string>() // runs begun since the graph was opened, whatever it was called then
+const sitting = new Set<string>() // runs asked for since the graph was opened, whatever it was called then
+const unseen = new Set<string>() // those of them that were asked for after the one that is shown, in order
+
+function own(id: string): void {
+  sitting.add(id)
+  unseen.add(id)
+}
 
 /** Forget what is shown of a run: another graph was opened. */
 export function leave(): void {
   dropPreviews()
   sitting.clear()
+  unseen.clear()
   dropSweep()
   put({ ...NOTHING, previews: {}, refused: [] })
 }
@@ -41,6 +48,8 @@ export function leave(): void {
 /** Follow a run of the open graph on its nodes. */
 export function follow(run: Run): void {
   dropPreviews()
+  const order = [...unseen]
+  for (const id of order.slice(0, order.indexOf(run.id) + 1)) unseen.delete(id)
   put({ ...followed(get(), run, performance.now()), previews: {} })
   for (const frame of early) if (frame.id === run.id) show(frame)
 }
@@ -49,7 +58,7 @@ export function follow(run: Run): void {
 export function taken(run: Run, graph: string): void {
   remember(run.id, graph)
   forgetSweep()
-  sitting.add(run.id)
+  own(run.id)
   put({ refused: [] })
   if (!isActive(get().current)) {
     next = "" // one that is still being taken over is older
@@ -60,7 +69,7 @@ export function taken(run: Run, graph: string): void {
 
 /** A sweep of the open graph was taken: its cells are shown as they come, on the nodes the one that is at work. */
 export function sweepTaken(sweep: Sweep, graph: string): void {
-  for (const { run } of sweep.cells) if (run) sitting.add(run)
+  for (const { run } of sweep.cells) if (run) own(run)
   put({ refused: [] })
   showSweep(sweep, graph)
   for (const frame of early) heardOfSweep(frame)
@@ -95,8 +104,10 @@ function hear(frame: Frame): void {
   if (submitting && frame.id !== current?.id) early.push(frame)
   show(frame)
   if (frame.type !== "run") return
+  turns += 1
   heardOfSweep(frame)
   if (frame.state === "running" && frame.id && frame.id !== current?.id && isOwn(frame.id)) void takeOver(frame.id)
+  if (frame.id && (frame.state === "cancelled" || frame.state === "deleted")) unseen.delete(frame.id)
   if (hasEnded(frame.state)) put(({ finished }) => ({ finished: finished + 1 }))
   lookAtQueue()
 }
@@ -111,7 +122,7 @@ const isOwn = (id: string): boolean => sitting.has(id) || ownRuns().get(id) === 
 
 let next = "" // the run that is being taken over: the last one that began
 
-/** A run of this tab that waited has begun. */
+/** A run of this tab that waited has begun, or has come and gone unheard. */
 async function takeOver(id: string): Promise<void> {
   if (next === id) return
   next = id
@@ -119,7 +130,7 @@ async function takeOver(id: string): Promise<void> {
     const run = await api.readRun(id).catch(() => null)
     if (next !== id) return
     next = ""
-    if (!run) return
+    if (!run || run.started === null) return // it waits, or never began
     follow(run)
     put(caughtUp(get(), run))
   })
@@ -138,34 +149,46 @@ function showPreview({ id, node: name = "", image }: Frame): void {
 // ── the queue ───────────────────────────────────────────────────────────────────────────────────
 
 let looking = 0
+let turns = 0 // counts what was heard of runs: an answer that was asked for before the last of it is of the past
 
 /** Read the queue again, soon: many changes of it come together. */
 export function lookAtQueue(): void {
   window.clearTimeout(looking)
-  looking = window.setTimeout(async () => {
-    const queue = await api.queue().catch(() => null)
-    if (!queue) return
-    put({ waiting: queue.waiting, running: queue.running })
-    const mine = queue.running.find(({ id }) => isOwn(id)) // its beginning may have been missed
-    if (mine && mine.id !== get().current?.id && !isActive(get().current)) void takeOver(mine.id)
-  }, 80)
+  looking = window.setTimeout(() => void look(), 80)
+}
+
+/** Frames can be late, or lost, and answers too: whatever order they came in, the run that is shown is in the end the last of this tab that began. */
+async function look(): Promise<void> {
+  const asked = turns
+  const queue = await api.queue().catch(() => null)
+  if (!queue) return
+  put({ waiting: queue.waiting, running: queue.running })
+  const { current } = get()
+  const there = [...queue.running, ...queue.waiting].map(({ id }) => id)
+  const mine = queue.running.find(({ id }) => isOwn(id))
+  if (mine && mine.id !== current?.id && current?.state !== "running" && asked === turns) return void takeOver(mine.id)
+  if (current && isActive(current)) {
+    if (there.includes(current.id)) return
+    await catchUp(current.id)
+    return isActive(get().current) ? undefined : lookAtQueue()
+  }
+  const later = [...unseen].filter((id) => !there.includes(id)).pop()
+  if (later) void takeOver(later)
+}
+
+/** The run that is shown, as the server tells it now. */
+async function catchUp(id: string): Promise<void> {
+  const run = await api.readRun(id).catch(() => null)
+  if (run) put(caughtUp(get(), run))
 }
 
 /** After frames were missed: ask for the state instead. */
-async function anew(): Promise<void> {
-  lookAtQueue()
-  void sweepAnew()
+function anew(): void {
   const { current } = get()
   put(({ finished }) => ({ finished: finished + 1 }))
-  if (!current) return
-  const run = await api.readRun(current.id).catch(() => null)
-  if (run) put(caughtUp(get(), run))
-  const last = [...sitting].pop()
-  if (last === undefined || last === current.id || isActive(get().current)) return
-  const later = await api.readRun(last).catch(() => null) // it may have come and gone meanwhile
-  if (!later || later.state === "queued" || get().current?.id !== current.id) return
-  follow(later)
-  put(caughtUp(get(), later))
+  if (current) void catchUp(current.id)
+  void sweepAnew()
+  lookAtQueue()
 }
 
 /** After a page was loaded: the run that this tab began goes on being shown, and what the graph gave last lies where it will come again. */
@@ -188,6 +211,12 @@ export async function resume(name: string): Promise<void> {
 let events: Events | null = null
 
 export function listen(): void {
-  events ??= new Events({ frame: hear, anew: () => void anew(), connected: (connected) => put({ connected }) })
+  events ??= new Events({
+    frame: hear, anew,
+    connected(connected) {
+      put({ connected })
+      if (connected) lookAtQueue()
+    },
+  })
   lookAtQueue()
 }

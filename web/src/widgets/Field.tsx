@@ -1,9 +1,10 @@
 // One value with its name: the widget that its type asks for, what resets it, and what else may be done with it.
 import "./widgets.css"
 import { LogIn, Maximize2, RotateCcw } from "lucide-react"
-import { lazy, type MouseEvent, Suspense, useId, useState } from "react"
+import { type MouseEvent, Suspense, useId, useState } from "react"
 import { useT, words } from "../app/i18n"
 import type { Json } from "../api/types"
+import { lazily } from "../app/lazily"
 import { promote, split } from "../document/model"
 import { edit } from "../document/store"
 import { isOn, mayToggle, toggleEach } from "../rounds/toggle"
@@ -20,9 +21,9 @@ import { Line, Lines, Text } from "./Text"
 export type { FieldPort } from "./kind"
 
 // What most graphs' cards do not show at once comes when it is wanted.
-const Pictures = lazy(() => import("./pictures/Pictures"))
-const Mask = lazy(() => import("./pictures/Mask"))
-const ModelChooser = lazy(() => import("./models/ModelChooser"))
+const Pictures = lazily(() => import("./pictures/Pictures"))
+const Mask = lazily(() => import("./pictures/Mask"))
+const ModelChooser = lazily(() => import("./models/ModelChooser"))
 
 export interface FieldProps {
   at: string // "node.port", node being `input` for an input of the graph

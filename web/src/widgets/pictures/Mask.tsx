@@ -1,8 +1,9 @@
 // A mask: painted over the picture that it belongs to, or handed in like any picture.
 import { Paintbrush } from "lucide-react"
-import { lazy, Suspense, useState } from "react"
+import { Suspense, useState } from "react"
 import { useT, words } from "../../app/i18n"
 import type { Check } from "../../api/types"
+import { lazily } from "../../app/lazily"
 import { type Doc, inputValue, links, split } from "../../document/model"
 import { currentDoc, useDocument } from "../../document/store"
 import { useTyping } from "../../typing/store"
@@ -10,7 +11,7 @@ import { type WidgetProps, widgetOf } from "../kind"
 import Pictures, { Tool } from "./Pictures"
 import { type Picture, picturesOf } from "./value"
 
-const MaskPainter = lazy(() => import("./MaskPainter"))
+const MaskPainter = lazily(() => import("./MaskPainter"))
 
 export default function Mask(props: WidgetProps) {
   const t = useT()
