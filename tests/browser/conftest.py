@@ -13,6 +13,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "faults"))  # a server's process
 from browsing import Watch, chromium, person, serving
+from desk import Desk
+from hands import calm, card, open_graph
+from playwright.sync_api import Page, expect
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,21 @@ def page(context, server):
     made = context.new_page()
     made.goto(server.url)
     return made
+
+
+@pytest.fixture
+def painting(page, server) -> Page:
+    """The editor of text-to-image, all of it there."""
+    open_graph(page, server, "text-to-image")
+    expect(card(page, "paint")).to_be_visible()
+    calm(page)
+    return page
+
+
+@pytest.fixture
+def desk(page, server):
+    """A function that opens a copy of a shipped graph, changed."""
+    return lambda name, **changes: Desk(page, server, name, **changes)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -54,6 +54,16 @@ def wire(page: Page, source: tuple[str, str], target: tuple[str, str]) -> Locato
     return page.locator(f'.react-flow__edge[data-id="{begin}>{target[0]}.{target[1]}"]')
 
 
+def along(one: Locator, share: float = 0.5) -> tuple[float, float]:
+    """A point of a wire, in the window."""
+    path = one.locator(".react-flow__edge-path")
+    found = path.evaluate("""(one, share) => {
+      const at = one.getPointAtLength(one.getTotalLength() * share).matrixTransform(one.getScreenCTM())
+      return [at.x, at.y]
+    }""", share)  # fmt: skip
+    return found[0], found[1]
+
+
 def run_by(server: ServerProcess, act: Callable[[], Any]) -> dict[str, Any]:
     """The run that an action starts, once it has ended."""
     newest = lambda: next((run["id"] for run in server.http.get("/api/runs", params={"limit": 1}).json()), None)  # noqa: E731

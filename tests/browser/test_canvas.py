@@ -6,26 +6,10 @@ import json
 import re
 
 import pytest
-from hands import INPUTS, OUTPUTS, calm, card, connect, drag, middle, open_graph, socket, wire
+from hands import INPUTS, OUTPUTS, along, calm, card, connect, drag, middle, open_graph, socket, wire
 from playwright.sync_api import Page, expect
 
 GROUND = (720, 780)  # a place of the window with nothing on it in text-to-image
-
-
-@pytest.fixture
-def painting(page, server) -> Page:
-    open_graph(page, server, "text-to-image")
-    expect(card(page, "paint")).to_be_visible()
-    calm(page)
-    return page
-
-
-def along(one, share: float = 0.5) -> tuple[float, float]:
-    """A point of a wire, in the window."""
-    path = one.locator(".react-flow__edge-path")
-    x, y = path.evaluate("(one, share) => { const at = one.getPointAtLength(one.getTotalLength() * share); return [at.x, at.y] }", share)
-    onto = path.evaluate("one => { const { a, b, c, d, e, f } = one.getScreenCTM(); return { a, b, c, d, e, f } }")
-    return onto["a"] * x + onto["c"] * y + onto["e"], onto["b"] * x + onto["d"] * y + onto["f"]
 
 
 def menu(page: Page, line: str):

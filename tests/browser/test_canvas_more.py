@@ -7,18 +7,10 @@ import re
 import pytest
 from browsing import person
 from hands import INPUTS, OUTPUTS, calm, card, connect, drag, middle, open_graph, socket, wire
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from test_canvas import GROUND, chosen, menu, place, select
 
 ALL = {INPUTS, OUTPUTS, "avoided", "not_words", "paint", "parts", "pixels", "words"}
-
-
-@pytest.fixture
-def painting(page, server) -> Page:
-    open_graph(page, server, "text-to-image")
-    expect(card(page, "paint")).to_be_visible()
-    calm(page)
-    return page
 
 
 def chain(server, name: str, length: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hands import calm, card, drag, middle, open_graph, socket, wire
+from hands import card, drag, middle, open_graph, socket, wire
 from playwright.sync_api import Page, expect
 
 GROUND = (720, 700)  # a place of the window with nothing on it, in an empty graph and in text-to-image
@@ -24,14 +24,6 @@ def options(page: Page):
 @pytest.fixture
 def empty(page, server) -> Page:
     open_graph(page, server)
-    return page
-
-
-@pytest.fixture
-def painting(page, server) -> Page:
-    open_graph(page, server, "text-to-image")
-    expect(card(page, "paint")).to_be_visible()
-    calm(page)
     return page
 
 

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hands import INPUTS, OUTPUTS, calm, card, drag, middle, open_graph, run_by, socket, wire
+from hands import INPUTS, OUTPUTS, along, calm, card, drag, middle, run_by, socket, wire
 from playwright.sync_api import Page, expect
 
 PAINTED = ("paint", "latent"), ("pixels", "latent")
 GROUND = (720, 780)  # a place of the window with nothing on it
 INTO, OUT = (("paint", "latent"), ("reroute", "value")), (("reroute", "value"), ("pixels", "latent"))
-
-
-@pytest.fixture
-def painting(page, server) -> Page:
-    open_graph(page, server, "text-to-image")
-    expect(card(page, "paint")).to_be_visible()
-    calm(page)
-    return page
-
-
-def along(one, share: float = 0.5) -> tuple[float, float]:
-    """A point of a wire, in the window."""
-    path = one.locator(".react-flow__edge-path")
-    found = path.evaluate("""(one, share) => {
-      const at = one.getPointAtLength(one.getTotalLength() * share).matrixTransform(one.getScreenCTM())
-      return [at.x, at.y]
-    }""", share)  # fmt: skip
-    return found[0], found[1]
 
 
 def colour(page: Page, source, target) -> str:

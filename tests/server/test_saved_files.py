@@ -11,47 +11,15 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from saved_folders import files, graph
 
 from flowmm.face import find
 from flowmm.server import saved as room
 from flowmm.server.refusals import Refused
-from flowmm.server.saved import SavedGraphs, etag_of, is_graph_name
+from flowmm.server.saved import SavedGraphs, etag_of
 
 SHIPPED = Path(find.shipped())
 WRONG = ('"' + "0" * 32 + '"')  # fmt: skip
-
-
-def graph(title: str = "A graph", **more) -> bytes:
-    return json.dumps({"flowmm": 1, "title": title, **more}).encode()
-
-
-@pytest.fixture
-def folders(tmp_path):
-    shipped = tmp_path / "shipped"
-    shipped.mkdir()
-    (shipped / "clip.json").write_bytes(graph("CLIP", tags=["understanding", "CLIP"]))
-    return SavedGraphs(tmp_path / "own", shipped)
-
-
-@pytest.fixture
-def refused():
-    """Call something that must be refused: the refusal, which must be sentences that can be sent."""
-
-    def call(method, *args, **named) -> Refused:
-        with pytest.raises(Refused) as caught:
-            method(*args, **named)
-        error = caught.value.as_json()["error"]
-        assert error["message"] and not error["message"].endswith(".") and error["fix"].endswith((".", "?"))
-        json.dumps(error, ensure_ascii=False).encode()
-        return caught.value
-
-    return call
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────
@@ -199,7 +167,9 @@ def test_a_save_whose_answer_was_lost_may_be_repeated(folders):
     assert [version["etag"] for version in folders.history("a")] == [first]
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b'{"flowmm": 2}', b'{"flowmm": 1, "nodes": {"a": {}}}', b'{"flowmm": 1, "a": 1, "a": 2}', b"[" * 10**5])
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{}", b"\xff", b'{"flowmm": 2}', b'{"flowmm": 1, "nodes": {"a": {}}}', b'{"flowmm": 1, "a": 1, "a": 2}', b"[" * 10**5]
+)
 def test_what_is_no_graph_is_not_saved_and_every_reason_is_told(folders, refused, data):
     error = refused(folders.save, "a", data)
     assert error.status == 422 and error.problems and not folders.own.exists()
@@ -274,122 +244,6 @@ def test_a_reader_never_sees_half_a_graph_or_an_error_while_others_save_rename_a
     stop.set()
     [thread.join() for thread in threads]
     assert set(seen) <= {404}
-
-
-# ── names and links ─────────────────────────────────────────────────────────────────────────────
-
-BAD = [
-    "", ".", "..", "../canary", "a/b", "/etc/passwd", "a\\b", "..\\canary", "a\0b", ".hidden", "a:b", "C:", "con", "CON", "Prn", "aux", "NUL", "com1",
-    "Com9", "lpt1", "LPT0", "a.json", "a ", " a", "-a", "_a", "a\n", "con\n", "ä", "ſ", "x" * 81, "\ud800", ".trash", ".history", "a\u202eb", "ａ",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_an_odd_name_is_refused_everywhere(folders, refused, name):
-    etag = folders.save("a", graph())
-    assert not is_graph_name(name)
-    for call in (folders.read, folders.history, folders.path):
-        assert refused(call, name).status == 404
-    for call in (lambda: folders.version(name, WRONG), lambda: folders.delete(name, etag), lambda: folders.rename(name, "b", etag)):
-        assert refused(call).status == 404
-    assert refused(folders.save, name, graph()).status == 400 and refused(folders.rename, "a", name, etag).status == 400
-    assert refused(folders.restore, name).status == 404
-    assert files(folders.own) == {"a.json": graph()}
-
-
-@pytest.mark.parametrize("name", ["a", "7", "a" * 80, "My graph 2", "con1", "console", "com", "com10", "a-", "a_"])
-def test_a_plain_name_is_taken(folders, name):
-    folders.save(name, graph())
-    assert folders.read(name)[0] == graph()
-
-
-NAMES = st.one_of(
-    st.text(max_size=100),
-    st.lists(st.sampled_from(["..", "/", "\\", "canary", ".json", "\0", ".", "own", "shipped", "clip", "%2e", " ", "~", ".trash", "con", ":"]), max_size=8).map("".join),
-    st.from_regex(room._NAME, fullmatch=True),
-)
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(name=NAMES, other=NAMES)
-def test_no_name_however_odd_reads_or_writes_outside_the_folders(tmp_path_factory, name, other):
-    base = tmp_path_factory.mktemp("odd", numbered=True)
-    (base / "shipped").mkdir()
-    (base / "canary.json").write_bytes(graph("canary"))
-    (base / "canary").write_bytes(graph("canary"))
-    folders = SavedGraphs(base / "own", base / "shipped")
-    etag = etag_of(graph("written"))
-    for call in (
-        lambda: folders.read(name), lambda: folders.path(name), lambda: folders.save(name, graph("written")),
-        lambda: folders.rename(name, other, etag), lambda: folders.history(other), lambda: folders.version(name, other),
-        lambda: folders.delete(name, etag), lambda: folders.delete(other, etag), lambda: folders.restore(other), folders.list, folders.trash,
-    ):  # fmt: skip
-        try:
-            answer = call()
-        except Refused as error:
-            assert 400 <= error.status < 500
-            json.dumps(error.as_json(), ensure_ascii=False).encode()
-        else:
-            assert "canary" not in str(getattr(answer, "title", answer)) or "canary" in name + other
-    outside = {path: data for path, data in files(base).items() if not path.startswith("own" + os.sep)}
-    assert outside == {"canary.json": graph("canary"), "canary": graph("canary")}
-
-
-def test_names_that_only_case_tells_apart_are_not_both_taken(folders, refused):
-    etag = folders.save("Cat", graph())
-    other = folders.save("dog", graph())
-    assert refused(folders.save, "cat", graph()).status == 409
-    assert refused(folders.save, "CLIP", graph()).status == 409
-    assert refused(folders.rename, "dog", "CAT", other).status == 409
-    folders.rename("Cat", "cat", etag)
-    assert {item.name for item in folders.list()} == {"cat", "dog", "clip"}
-
-
-def test_a_link_that_leads_outside_is_neither_read_nor_written_but_listed(folders, refused, tmp_path):
-    secret = tmp_path / "secret.json"
-    secret.write_bytes(graph("secret"))
-    folders.own.mkdir()
-    (folders.own / "out.json").symlink_to(secret)
-    (folders.own / "nowhere.json").symlink_to(tmp_path / "no such file")
-    (folders.own / "round.json").symlink_to("round.json")
-    (folders.own / "zero.json").symlink_to("/dev/zero")
-    for name in ("out", "nowhere", "round", "zero"):
-        for call in (folders.read, folders.history, folders.path):
-            assert refused(call, name).status == 403
-        assert refused(folders.save, name, graph(), match=etag_of(graph("secret"))).status == 403
-        assert refused(folders.delete, name, etag_of(graph("secret"))).status == 403
-    assert "leads out" in {item.name: item.problem for item in folders.list()}["out"]
-    assert secret.read_bytes() == graph("secret")
-
-
-def test_a_link_to_another_own_graph_is_followed(folders):
-    folders.save("a", graph("A"))
-    (folders.own / "b.json").symlink_to("a.json")
-    assert folders.read("b")[0] == graph("A")
-    folders.list()
-    (folders.own / "a.json").write_bytes(graph("changed"))
-    assert {item.name: item.title for item in folders.list()}["b"] == "changed"
-
-
-@pytest.mark.parametrize("hidden", [".history", ".history/a", ".trash"])
-def test_a_history_or_trash_that_leads_outside_is_not_used(folders, refused, tmp_path, hidden):
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    etag = folders.save("a", graph())
-    (folders.own / hidden).parent.mkdir(exist_ok=True)
-    (folders.own / hidden).symlink_to(outside)
-    if hidden == ".trash":
-        assert refused(folders.delete, "a", etag).status == refused(folders.trash).status == 403
-    else:
-        assert refused(folders.save, "a", graph("b"), match=etag).status == refused(folders.history, "a").status == 403
-    assert not list(outside.iterdir()) and folders.read("a")[1] == etag
-
-
-def test_a_pipe_among_the_graphs_makes_nobody_wait(folders, refused):
-    folders.own.mkdir()
-    os.mkfifo(folders.own / "pipe.json")
-    assert refused(folders.read, "pipe").status == 409
-    assert "is no file" in {item.name: item.problem for item in folders.list()}["pipe"]
 
 
 # ── renaming and the trash ──────────────────────────────────────────────────────────────────────
