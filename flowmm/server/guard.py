@@ -345,7 +345,7 @@ class Answer(Exception):
 
 def refusal(status: int, code: str, message: str, fix: str, *headers: tuple[bytes, bytes]) -> Answer:
     """code: for programs, stable. message: what came and what was wanted. fix: what to do."""
-    body = json.dumps({"error": {"code": code, "message": message, "fix": fix}}).encode()
+    body = json.dumps({"error": {"code": code, "message": message, "fix": fix, "problems": []}}).encode()
     return Answer(status, code, body, b"application/json", *headers)
 
 

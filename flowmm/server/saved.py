@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import stat
 import threading
 import time
@@ -206,14 +207,30 @@ class SavedGraphs:
     def restore(self, trashed: str) -> str:
         """Bring a deleted graph back under its name, which is returned; never over another graph."""
         with self._lock, writing("the graph"):
-            name = next((item["name"] for item in self.trash() if item["id"] == trashed), None)
-            if name is None:
-                raise Refused(404, "not-in-trash", f"there is nothing {shorten(repr(trashed))} in the trash", "List the trash again.")
+            name = self._thrown(trashed)
             self._free(name, over_shipped=True)
             folder = self._hidden(".trash", trashed)
             self._move(folder / f"{name}.json", self.own / f"{name}.json", folder / "history", self._hidden(".history", name))
             with contextlib.suppress(OSError):  # it may hold what is not ours
                 folder.rmdir()
+        return name
+
+    def forget(self, trashed: str) -> str:
+        """Delete what is in the trash for good, its history too; its name."""
+        with self._lock, writing("the trash"):
+            name = self._thrown(trashed)
+            folder = self._hidden(".trash", trashed)
+            shutil.rmtree(self._hidden(".trash", trashed, "history"), ignore_errors=True)
+            (folder / f"{name}.json").unlink()
+            with contextlib.suppress(OSError):  # it may hold what is not ours
+                folder.rmdir()
+        return name
+
+    def _thrown(self, trashed: str) -> str:
+        """The name of a graph in the trash. Raises Refused."""
+        name = next((item["name"] for item in self.trash() if item["id"] == trashed), None)
+        if name is None:
+            raise Refused(404, "not-in-trash", f"there is nothing {shorten(repr(trashed))} in the trash", "List the trash again.")
         return name
 
     # ── earlier versions ────────────────────────────────────────────────────────────────────────

@@ -144,6 +144,19 @@ def test_the_trash_lists_what_was_deleted_and_restores_it(page, server):
     assert server.http.get("/api/graphs/buried").json()["inputs"]["prompt"]["default"] == "deep"
 
 
+def test_what_is_in_the_trash_is_deleted_for_good_after_one_question(page, server):
+    own_graph(server, "burnt")
+    home(page, server)
+    choose(page, "burnt", "Move to the trash")
+    expect(graph(page, "burnt")).to_have_count(0)
+    page.get_by_role("button", name="Trash").click()
+    page.get_by_role("button", name="Delete for good: burnt").click()
+    expect(page.get_by_role("button", name="Restore: burnt")).to_be_visible()
+    page.get_by_role("button", name="Really? There is no way back: burnt").click()
+    expect(page.get_by_role("button", name="Restore: burnt")).to_have_count(0)
+    assert all(item["name"] != "burnt" for item in server.http.get("/api/trash").json())
+
+
 def test_a_template_cannot_be_thrown_away(page, server):
     graph(home(page, server), "ask").hover()
     graph(page, "ask").get_by_role("button").click()

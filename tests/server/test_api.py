@@ -110,6 +110,9 @@ def test_a_graph_is_renamed_deleted_and_brought_back_with_its_history(server):
     assert server.http.post(f"/api/trash/{trashed}/restore", json={}).json() == {"name": "new"}
     assert server.http.get("/api/graphs/new").json()["title"] == "newer"
     refusal(server.http.post("/api/trash/none/restore", json={}), 404, "not-in-trash")
+    thrown = server.http.delete("/api/graphs/new", headers={"If-Match": server.http.get("/api/graphs/new").headers["etag"]}).json()["trash"]
+    assert server.http.delete(f"/api/trash/{thrown}").json() == {"name": "new"}
+    refusal(server.http.delete(f"/api/trash/{thrown}"), 404, "not-in-trash")
 
 
 def test_a_shipped_graph_stays_as_it_is(server):

@@ -54,7 +54,7 @@ def test_a_browser_is_told_where_to_sign_in_and_a_program_what_to_send():
     assert page.status == 401 and page.headers["content-type"].startswith("text/html") and b"flowmm serve" in page.body
     assert b"<script" not in page.body and b"http" not in page.body
     error = json.loads(ask(guard, "GET", "/", HOST, ("accept", "*/*")).body)["error"]
-    assert error.keys() == {"code", "message", "fix"} and "Bearer" in error["fix"]
+    assert error.keys() == {"code", "message", "fix", "problems"} and "Bearer" in error["fix"]
     assert not app.scopes
 
 
@@ -160,7 +160,7 @@ def test_every_answer_is_protected_and_open_to_no_other_origin():
         assert reply.headers["content-security-policy"] == "frame-ancestors 'self'"
         assert not [name for name in reply.headers if name.startswith("access-control")]
         if reply is not inside:
-            assert reply.headers["cache-control"] == "no-store" and json.loads(reply.body)["error"].keys() == {"code", "message", "fix"}
+            assert reply.headers["cache-control"] == "no-store" and json.loads(reply.body)["error"].keys() == {"code", "message", "fix", "problems"}
 
 
 def test_the_policy_of_the_app_stays_beside_ours():

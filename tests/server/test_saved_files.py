@@ -302,6 +302,18 @@ def test_an_own_copy_of_a_shipped_graph_comes_back_over_the_shipped_one(folders)
     assert folders.read("clip")[0] == graph("mine")
 
 
+def test_what_is_deleted_for_good_is_gone_with_its_history_and_nothing_else_is(folders, refused):
+    etag = folders.save("a", graph("second"), match=folders.save("a", graph("first")))
+    gone, kept = folders.delete("a", etag), folders.delete("b", folders.save("b", graph()))
+    assert folders.forget(gone) == "a"
+    assert [item["id"] for item in folders.trash()] == [kept]
+    assert not (folders.own / ".trash" / gone).exists()
+    assert refused(folders.forget, gone).code == refused(folders.restore, gone).code == "not-in-trash"
+    assert refused(folders.forget, "../..").code == "not-in-trash"
+    folders.restore(kept)
+    assert folders.history("b") == []
+
+
 def test_the_trash_keeps_every_graph_of_one_name_the_latest_first(folders):
     ids = [folders.delete("a", folders.save("a", graph(str(number)))) for number in range(3)]
     for age, trashed in enumerate(ids):

@@ -155,7 +155,8 @@ def test_no_path_in_a_graph_in_its_inputs_or_in_any_name_leads_outside(inside, t
         for method, where, body in (
             ("GET", "/api/graphs/{}", b""), ("PUT", "/api/graphs/{}", data), ("DELETE", "/api/graphs/{}", b""), ("GET", "/api/graphs/{}/history", b""),
             ("GET", "/api/graphs/vit-classify/history/{}", b""), ("POST", "/api/graphs/vit-classify/rename", json.dumps({"to": name}).encode()),
-            ("POST", "/api/trash/{}/restore", b""), ("GET", "/api/values/{}", b""), ("GET", "/api/uploads/{}", b""), ("GET", "/api/runs/{}", b""),
+            ("POST", "/api/trash/{}/restore", b""), ("DELETE", "/api/trash/{}", b""), ("GET", "/api/values/{}", b""), ("GET", "/api/uploads/{}", b""),
+            ("GET", "/api/runs/{}", b""),
             ("GET", "/api/runs/{}/graph", b""), ("GET", "/api/runs/{}/outputs/x", b""), ("GET", "/api/runs/{}/trace", b""), ("DELETE", "/api/runs/{}", b""),
             ("POST", "/api/runs/{}/retry", b""), ("POST", "/api/runs/{}/cancel", b""),
         ):  # fmt: skip

@@ -68,4 +68,8 @@ def router(parts: Parts) -> APIRouter:
     def restore(number: str) -> Json:
         return Json({"name": saved.restore(number)})
 
+    @routes.delete("/trash/{number}", response_model=Name, summary="Delete for good what is in the trash")
+    def forget(number: str) -> Json:
+        return Json({"name": saved.forget(number)})
+
     return routes

@@ -97,6 +97,7 @@ export const api = {
   history: (graph: string) => ask<Version[]>(`/api/graphs/${name(graph)}/history`),
   version: (graph: string, etag: string) => ask<Doc>(`/api/graphs/${name(graph)}/history/${name(etag)}`),
   trash: () => ask<Trashed[]>("/api/trash"),
+  forgetGraph: (id: string) => ask<{ name: string }>(`/api/trash/${name(id)}`, { method: "DELETE" }),
   restore: (id: string) => ask<{ name: string }>(`/api/trash/${name(id)}/restore`, { method: "POST", json: {} }),
 
   covers: () => ask<Covers>("/api/covers"),

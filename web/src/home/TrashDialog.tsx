@@ -22,6 +22,10 @@ export function TrashDialog({ close, done }: { close(): void; done(): void }) {
       tellError(error)
     }
   }
+  const forget = async (these: Trashed[]) => {
+    for (const { id } of these) await api.forgetGraph(id).catch(tellError)
+    load()
+  }
   return (
     <Dialog title={t("trash")} close={close}>
       {trashed?.length === 0 && <p>{t("trashEmpty")}</p>}
@@ -30,9 +34,26 @@ export function TrashDialog({ close, done }: { close(): void; done(): void }) {
           <li key={one.id}>
             <div><b>{one.name}</b><small>{t("deletedAt", { when: ago(one.deleted * 1000) })}</small></div>
             <button type="button" className="button" aria-label={`${t("bringBack")}: ${one.name}`} onClick={() => void restore(one)}>{t("bringBack")}</button>
+            <Sure label={t("deleteForGood")} of={one.name} act={() => void forget([one])} />
           </li>
         ))}
       </ul>
+      {trashed && trashed.length > 1 && <div className="dialog-foot"><Sure label={t("emptyTrash")} act={() => void forget(trashed)} /></div>}
     </Dialog>
+  )
+}
+
+/** A button for what cannot be undone: it asks once, in its own place. */
+function Sure({ label, of, act }: { label: string; of?: string; act(): void }) {
+  const t = useT()
+  const [asks, setAsks] = useState(false)
+  const words = asks ? t("reallyDelete") : label
+  return (
+    <button
+      type="button" className={`button${asks ? " danger" : ""}`} aria-label={of ? `${words}: ${of}` : words} onBlur={() => setAsks(false)}
+      onClick={() => (asks ? act() : setAsks(true))}
+    >
+      {words}
+    </button>
   )
 }
