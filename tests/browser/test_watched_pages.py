@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
+
+
+def noticed(page, watch) -> None:
+    """Wait until the page has told of something."""
+    for _ in range(300):
+        if watch.faults:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("nothing was noticed")
 
 
 @pytest.mark.parametrize("act, told", [
@@ -13,7 +23,7 @@ import pytest
 ])  # fmt: skip
 def test_what_goes_wrong_on_a_page_fails_its_test(page, watch, act, told):
     page.evaluate(f"() => {{ {act} }}")
-    page.wait_for_timeout(300)
+    noticed(page, watch)
     with pytest.raises(AssertionError, match=told):
         watch.check()
     watch.faults.clear()
@@ -22,8 +32,7 @@ def test_what_goes_wrong_on_a_page_fails_its_test(page, watch, act, told):
 def test_what_a_test_brings_about_itself_is_allowed(page, watch):
     watch.allow("status of 404")
     page.evaluate("fetch('/api/no-such-thing').then(() => 0)")
-    page.wait_for_timeout(300)
-    assert watch.faults
+    noticed(page, watch)
     watch.check()
 
 
@@ -38,4 +47,4 @@ def test_a_server_that_is_stopped_starts_again_at_the_same_address(page, server,
     server.stop()
     assert server.start().url == before
     page.goto(before)
-    assert page.locator("h1").first.is_visible()
+    expect(page.locator("h1").first).to_be_visible()
