@@ -18,7 +18,7 @@ TOKEN = "a-token-of-more-than-thirty-two-characters"
 BEGIN = "import server_nodes, fault_nodes; from flowmm.cli import main; main()"
 
 
-def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
     """Wait for something that happens in another thread or process; what it then is."""
     end = time.monotonic() + seconds
     while not (found := condition()):

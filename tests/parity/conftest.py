@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+import flowmm
+
 
 @pytest.fixture(autouse=True)
 def quiet_home(tmp_path_factory, monkeypatch):
@@ -10,6 +12,22 @@ def quiet_home(tmp_path_factory, monkeypatch):
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    """One that remembers nothing from one call to the next."""
+    made = flowmm.Runtime("cpu", cache=None, threads=1)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def half():
+    """The same in bfloat16."""
+    made = flowmm.Runtime("cpu", cache=None, threads=1, dtype="bfloat16")
+    yield made
+    made.close()
 
 
 def pytest_configure(config):

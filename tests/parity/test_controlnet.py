@@ -24,13 +24,6 @@ def nets(folder, tmp_path_factory):
     return [tiny_sd.save_control(tmp_path_factory.mktemp(f"net{seed}"), folder, seed=seed) for seed in (5, 6)]
 
 
-@pytest.fixture(scope="module")
-def runtime():
-    made = flowmm.Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
 def control_nets(*folders):
     from diffusers import ControlNetModel
 

@@ -33,20 +33,6 @@ def made(tmp_path_factory):
     return get
 
 
-@pytest.fixture(scope="module")
-def runtime():
-    made = flowmm.Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def half():
-    made = flowmm.Runtime("cpu", cache=None, threads=1, dtype="bfloat16")
-    yield made
-    made.close()
-
-
 def draw(folder, runtime, prompt=PROMPT, seed=7, **settings):
     """Codes [B, rows, columns] and picture of the saved graph."""
     drawn, image = tiny.peek("text-to-image-codes", {"prompt": prompt, "seed": seed, "model": str(folder)} | settings, runtime, "paint.codes", "pixels.image")

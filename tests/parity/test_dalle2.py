@@ -8,7 +8,6 @@ import tiny
 import tiny_kandinsky
 import torch
 
-import flowmm
 from flowmm.nodes import unclip, vision
 from flowmm.nodes.diffusion.schedules import SCHEDULERS
 from flowmm.sockets import Image
@@ -26,20 +25,6 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def pipelines(folder):
     return tiny_kandinsky.pipelines(folder)
-
-
-@pytest.fixture(scope="module")
-def runtime():
-    made = flowmm.Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def half():
-    made = flowmm.Runtime("cpu", cache=None, threads=1, dtype="bfloat16")
-    yield made
-    made.close()
 
 
 def paint(folder, runtime, prompt, **settings):

@@ -8,7 +8,6 @@ import tiny
 import tiny_dit
 import torch
 
-import flowmm
 from flowmm.nodes import diffusion, dit
 from flowmm.nodes.diffusion.schedules import SCHEDULERS
 from flowmm.sockets import Seed, Text
@@ -23,20 +22,6 @@ SCALING = ("euler", "euler_ancestral", "heun", "dpm2", "dpm2_ancestral")
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory):
     return {size: tiny_dit.save(tmp_path_factory.mktemp(size), size) for size in tiny_dit.SIZES}
-
-
-@pytest.fixture(scope="module")
-def runtime():
-    made = flowmm.Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def half():
-    made = flowmm.Runtime("cpu", cache=None, threads=1, dtype="bfloat16")
-    yield made
-    made.close()
 
 
 def paint(folder, runtime, label="golden retriever", **settings):

@@ -28,20 +28,6 @@ def released(request, tmp_path_factory):
     return convert(home / "pickles", home / "dvae").folder, tensors
 
 
-@pytest.fixture(scope="module")
-def runtime():
-    made = flowmm.Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def half():
-    made = flowmm.Runtime("cpu", cache=None, threads=1, dtype="bfloat16")
-    yield made
-    made.close()
-
-
 def picture(side=SIDE, seed=0, count=1):
     """Coloured patches, each with some grain, uint8 [B, 3, side, side]."""
     rng = np.random.default_rng(seed)

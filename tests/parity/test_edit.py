@@ -22,13 +22,6 @@ def pipeline(folder):
     return tiny_sd.reference(REFERENCE, folder)
 
 
-@pytest.fixture(scope="module")
-def runtime():
-    made = flowmm.Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
 @pytest.mark.parametrize("scheduler", [None, "euler_ancestral", "dpmpp_2m_karras"])
 @pytest.mark.parametrize("guidance, image_guidance", [(1.0, 1.5), (5.0, 1.0), (7.5, 1.8)])
 def test_latents_and_pixels_are_the_pipelines(folder, pipeline, runtime, scheduler, guidance, image_guidance):

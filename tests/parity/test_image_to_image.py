@@ -25,13 +25,6 @@ def pipeline(folder):
     return tiny_sd.reference(REFERENCE, folder)
 
 
-@pytest.fixture(scope="module")
-def runtime():
-    made = flowmm.Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
 @pytest.mark.parametrize("scheduler", [None, "euler_ancestral", "dpmpp_2m_karras", "pndm", "heun", "unipc"])
 @pytest.mark.parametrize("strength", [0.3, 0.8, 1.0])
 def test_latents_and_pixels_are_the_pipelines(folder, pipeline, runtime, scheduler, strength):

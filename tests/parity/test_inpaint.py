@@ -25,13 +25,6 @@ def pipeline(folders):
     return {channels: tiny_sd.reference(REFERENCE, folder) for channels, folder in folders.items()}
 
 
-@pytest.fixture(scope="module")
-def runtime():
-    made = flowmm.Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
 def paint(folder, runtime, **inputs):
     return latents("inpaint", folder, runtime, **{"image": photo(), "mask": hole()} | inputs)
 

@@ -29,13 +29,6 @@ def pipeline(folder):
     return tiny_sd.reference(BASE, folder)
 
 
-@pytest.fixture(scope="module")
-def runtime():
-    made = flowmm.Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
 @pytest.mark.parametrize("scheduler", [None, "euler_ancestral", "dpmpp_2m_karras"])
 @pytest.mark.parametrize("guidance", [1.0, 5.0])
 def test_text_to_image_is_the_pipeline(folder, pipeline, runtime, scheduler, guidance):

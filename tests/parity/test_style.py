@@ -28,13 +28,6 @@ def given(folder, tmp_path_factory):
     }
 
 
-@pytest.fixture(scope="module")
-def runtime():
-    made = flowmm.Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
 def paint(folder, given, runtime, layout="kohya", **inputs):
     told = {"image": photo(), "control": given["control"], "lora": given.get(layout)} | inputs
     return latents("style-transfer", folder, runtime, **told)

@@ -48,13 +48,6 @@ def precise(request):
     made.close()
 
 
-@pytest.fixture(scope="module")
-def runtime():
-    made = flowmm.Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def scores(monkeypatch):
     """What the sampler chose from, step by step, before anything is cut off."""

@@ -9,7 +9,6 @@ import tiny
 import tiny_vit
 import torch
 
-import flowmm
 from flowmm.nodes import vision, vit
 from flowmm.sockets import Image
 
@@ -32,20 +31,6 @@ def folders(folder, tmp_path_factory):
         "head": folder, "dino": tiny_vit.save_plain(new("dino")), "in21k": tiny_vit.save_plain(new("in21k"), 1, True, "image_processor_type"),
         "clip": tiny.save_clip(new("clip")), "clip vision": tiny_vit.save_clip_vision(new("clip_vision")),
     }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def runtime():
-    made = flowmm.Runtime("cpu", cache=None, threads=1)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def half():
-    made = flowmm.Runtime("cpu", cache=None, threads=1, dtype="bfloat16")
-    yield made
-    made.close()
 
 
 def pictures(count=3, height=40, width=57, seed=0):

@@ -57,7 +57,7 @@ def components(server: Serving, name: str, interactive: bool = True) -> dict[str
 
 @contextmanager
 def client(server: Serving, name: str):
-    made = gradio_client.Client(f"{server.url}/app/{name}/", headers={"Authorization": f"Bearer {server.token}"}, verbose=False, httpx_kwargs={"timeout": 60})
+    made = gradio_client.Client(f"{server.url}/app/{name}/", headers={"Authorization": f"Bearer {server.token}"}, verbose=False, httpx_kwargs={"timeout": 180})
     try:
         yield made
     finally:
@@ -294,7 +294,7 @@ def waiting(server: Serving, tmp_path, name: str) -> list:
 
 
 def until(condition) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.02)
@@ -331,7 +331,7 @@ def test_a_run_goes_on_while_its_graph_is_saved_anew(server, tmp_path):
         publish(server, "replaced", sums("Replaced"))
         assert config(server, "replaced")["title"] == "Replaced"
         (tmp_path / "replaced-end").touch()
-        assert job.result(timeout=60) == 1
+        assert job.result(timeout=180) == 1
 
 
 def test_a_form_that_nobody_uses_ends_and_is_made_again_when_asked_for(fresh_server, monkeypatch, tmp_path):
@@ -349,7 +349,7 @@ def test_a_form_that_nobody_uses_ends_and_is_made_again_when_asked_for(fresh_ser
         time.sleep(1)
         assert living() == 1, "it has a run"
         (tmp_path / "slow-end").touch()
-        assert job.result(timeout=60) == 1
+        assert job.result(timeout=180) == 1
 
 
 def test_curl_has_a_form_too(server):
