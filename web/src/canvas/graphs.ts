@@ -5,7 +5,7 @@ import { useCatalogue } from "../app/catalogue"
 import { say } from "../app/i18n"
 import { tell, tellError } from "../app/toasts"
 import { between, enclosed, unpacked } from "../document/enclose"
-import { type Way, definitionOf, graphAt, graphOf, reached } from "../document/graphs"
+import { type Way, definitionOf, graphOf, reached, seen } from "../document/graphs"
 import { arranged, type Size } from "../document/layout"
 import { type Doc, INPUTS, OUTPUTS, type Point, place } from "../document/model"
 import { currentDoc, useDocument } from "../document/store"
@@ -77,7 +77,7 @@ export async function unpackGraph(id: string): Promise<void> {
   if (node.mode || node.each?.length || node.loop) return void tell(say("cannotUnpack", { node: id }), { detail: say("cannotUnpackFix"), bad: true })
   const address = definitionOf(root, reached(root, way).address, node.op)
   try {
-    const graph = withPlaces(address ? graphAt(root, address)! : (await api.graph(graphOf(node.op))).doc)
+    const graph = withPlaces(address ? seen(root, address) : (await api.graph(graphOf(node.op))).doc)
     const card = rectOf(useStage.getState().nodes.find((one) => one.id === id)!)
     const others = useStage.getState().nodes.flatMap((one) => (one.id === id ? [] : [[one.id, rectOf(one)] as const]))
     const found = add((doc) => (doc.nodes?.[id] === node ? unpacked(place(doc, roomFor(sizeOf(graph), card, others)), id, graph, [card.x, card.y]) : [doc, []]))

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { between, enclosed, unpacked } from "./enclose"
-import { definitionOf, graphAt, graphNames, seen, written } from "./graphs"
-import { type Doc, INPUTS, type NodeDoc, OUTPUTS, type Value, isList, isWire, plain, split } from "./model"
+import { definitionOf, graphNames, seen, written } from "./graphs"
+import { meaning } from "./meaning.fixture"
+import { type Doc, INPUTS, type NodeDoc, OUTPUTS } from "./model"
 import { duplicated, insert, piece } from "./pieces"
 
 const wire = (from: string) => ({ from })
@@ -19,27 +20,6 @@ const DOC: Doc = {
   },
   outputs: { image: wire("d.image"), half: wire("b.image") },
   layout: { nodes: { a: [0, 0], b: [300, 0], c: [600, 50], d: [900, 0] }, collapsed: ["c"], seeds: { "b.angle": "next" } },
-}
-
-/** What a graph computes, whatever its nodes are called and however it is cut into pieces. */
-function meaning(root: Doc): Record<string, unknown> {
-  type Place = { address: readonly string[]; given: (port: string) => unknown }
-  const value = (one: Value | undefined, here: Place): unknown => {
-    if (isWire(one)) return source(one.from, here)
-    return isList(one) ? one.list.map((item) => value(item, here)) : plain(one)
-  }
-  const source = (from: string, here: Place): unknown => {
-    const [name, port] = split(from)
-    if (name === "input") return here.given(port)
-    const node = graphAt(root, here.address)!.nodes![name]!
-    const address = definitionOf(root, here.address, node.op)
-    if (!address) return { op: node.op, port, in: Object.fromEntries(Object.entries(node.in ?? {}).map(([key, one]) => [key, value(one, here)])) }
-    const inner = graphAt(root, address)!
-    const given = (input: string) => (node.in?.[input] === undefined ? inner.inputs?.[input]?.default : value(node.in[input], here))
-    return source(inner.outputs![port]!.from, { address, given })
-  }
-  const top: Place = { address: [], given: (port) => ({ input: port }) }
-  return Object.fromEntries(Object.entries(root.outputs ?? {}).map(([name, { from }]) => [name, source(from, top)]))
 }
 
 describe("nodes made a graph", () => {
@@ -119,7 +99,7 @@ it("graphs made and taken apart at random compute the same", () => {
       const some = Object.keys(now.nodes!).filter(() => roll(3) === 0)
       if (roll(3) === 0 && pieces.length) {
         const one = pieces[roll(pieces.length)]!
-        now = written(now, [], unpacked(now, one, graphAt(now, definitionOf(now, [], now.nodes![one]!.op)!)!, [0, 0])[0])
+        now = written(now, [], unpacked(now, one, seen(now, definitionOf(now, [], now.nodes![one]!.op)!), [0, 0])[0])
       } else if (some.length && !between(now, some).length) now = written(now, [], enclosed(now, some, [0, 0], CARDS)[0])
       expect(meaning(now)).toEqual(meaning(doc))
     }

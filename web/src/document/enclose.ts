@@ -57,7 +57,7 @@ export function enclosed(doc: Doc, ids: Iterable<string>, at: Point, cards: Reco
 }
 
 /**
- * What is inside a node, in its place; the new nodes, notes and groups come back. graph: what the node stands for, every node of it having a place.
+ * What is inside a node, in its place; the new nodes, notes and groups come back. graph: what the node stands for, a document of its own, every node of it having a place.
  * at: the upper left corner of all that comes.
  */
 export function unpacked(doc: Doc, name: string, graph: Doc, at: Point): [Doc, string[]] {

@@ -43,12 +43,50 @@ export function reached(root: Doc, way: Way): { way: Way; address: Address } {
   return { way, address }
 }
 
-/** A graph as it is shown and asked about: with all definitions that its nodes may mean. */
+const once = <T extends object, Made>(make: (of: T) => Made): ((of: T) => Made) => {
+  const known = new WeakMap<T, Made>()
+  return (of) => {
+    if (!known.has(of)) known.set(of, make(of))
+    return known.get(of)!
+  }
+}
+
+/** The names by which nodes of a graph, and of its definitions, mean graphs that are not defined in it. */
+export const free = once((doc: Doc): ReadonlySet<string> => {
+  const within = Object.values(doc.graphs ?? {}).flatMap((one) => [...free(one)])
+  const used = Object.values(doc.nodes ?? {}).map(({ op }) => graphOf(op))
+  return new Set([...used, ...within].filter((name) => name && !own(doc.graphs, name)))
+})
+
+const seenOf = once((_root: Doc) => new Map<string, Doc>())
+
+/** A graph as it is shown and asked about: a document of its own, with all definitions that its nodes may mean. */
 export function seen(root: Doc, address: Address): Doc {
   if (!address.length) return root
-  const around = address.map((_, depth) => graphAt(root, address.slice(0, depth))?.graphs)
-  const doc = graphAt(root, address)!
-  return { ...doc, flowmm: 1, graphs: Object.assign({}, ...around, doc.graphs) }
+  const known = seenOf(root)
+  const key = address.join("/")
+  if (!known.has(key)) {
+    const here = new Map<string, Address>() // by name, the nearest definition
+    for (let depth = 0; depth <= address.length; depth++) {
+      const around = address.slice(0, depth)
+      for (const name of Object.keys(graphAt(root, around)?.graphs ?? {})) here.set(name, [...around, name])
+    }
+    const graphs = Object.fromEntries([...here].map(([name, one]) => [name, brought(root, one, here)]))
+    known.set(key, { ...graphAt(root, address)!, flowmm: 1, graphs })
+  }
+  return known.get(key)!
+}
+
+/** A definition for a place where names mean these: those that it means and that are others there, it has within. */
+function brought(root: Doc, definition: Address, there: ReadonlyMap<string, Address>): Doc {
+  const doc = graphAt(root, definition)!
+  const others = [...free(doc)].flatMap((name): [string, Address][] => {
+    const meant = definitionOf(root, definition.slice(0, -1), opOf(name))
+    return meant && there.get(name)?.join("/") !== meant.join("/") ? [[name, meant]] : []
+  })
+  if (!others.length) return doc
+  const within = new Map([...there, ...others])
+  return { ...doc, graphs: { ...Object.fromEntries(others.map(([name, one]) => [name, brought(root, one, within)])), ...doc.graphs } }
 }
 
 /** The whole document after an edit of the graph that is seen at an address. What uses the graph follows its inputs and outputs; definitions that lost their last use go. */
@@ -56,8 +94,8 @@ export function written(root: Doc, address: Address, after: Doc): Doc {
   const before = graphAt(root, address)!
   let whole = after
   if (address.length) {
-    const around = seen(root, address.slice(0, -1)).graphs
-    const graphs = Object.fromEntries(Object.entries(after.graphs ?? {}).filter(([name, one]) => around?.[name] !== one))
+    const around = seen(root, address).graphs
+    const graphs = Object.fromEntries(Object.entries(after.graphs ?? {}).filter(([name, one]) => own(before.graphs, name) || around?.[name] !== one))
     whole = follow(put(root, address, withGraphs(after, graphs)), address, moves(before.inputs, after.inputs), moves(before.outputs, after.outputs))
   }
   return tidied(root, whole)
@@ -89,19 +127,34 @@ export function graphNames(doc: Doc): Record<string, true> {
 }
 
 /** The definitions of a graph that some of its nodes use, and those that these use in turn. */
-export function needed({ graphs = {} }: Doc, nodes: Record<string, NodeDoc>): Set<string> {
+export function needed({ graphs = {} }: Doc, nodes: Record<string, NodeDoc>): Record<string, Doc> {
   const found = new Set<string>()
-  const waiting: Doc[] = [{ ...EMPTY, nodes }]
-  for (let one = waiting.pop(); one; one = waiting.pop()) {
-    waiting.push(...Object.values(one.graphs ?? {}))
-    for (const { op } of Object.values(one.nodes ?? {})) {
-      const name = graphOf(op)
-      if (found.has(name) || own(one.graphs, name) || !own(graphs, name)) continue
-      found.add(name)
-      waiting.push(graphs[name]!)
-    }
+  const waiting = [...free({ ...EMPTY, nodes })]
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+    if (found.has(name) || !own(graphs, name)) continue
+    found.add(name)
+    waiting.push(...free(graphs[name]!))
   }
-  return found
+  return Object.fromEntries(Object.entries(graphs).filter(([name]) => found.has(name)))
+}
+
+/** What a definition says, whatever the graphs that it means are called. */
+const saying = once(({ graphs: _, nodes = {}, ...rest }: Doc): string =>
+  JSON.stringify([rest, Object.entries(nodes).map(([name, { op, ...node }]) => [name, graphOf(op) ? PREFIX : op, node])]))
+
+/** Whether two definitions, each in a document, are the same, and so are those that they mean. */
+export function alike(one: Doc, here: Address, other: Doc, there: Address, compared = new Set<string>()): boolean {
+  const pair = `${here.join("/")} ${there.join("/")}`
+  if (compared.has(pair)) return true
+  compared.add(pair)
+  const [a, b] = [graphAt(one, here), graphAt(other, there)]
+  if (!a || !b || saying(a) !== saying(b)) return false
+  return Object.entries(a.nodes ?? {}).every(([name, { op }]) => {
+    if (!graphOf(op)) return true
+    const also = b.nodes![name]!.op
+    const [meant, meantAlso] = [definitionOf(one, here, op), definitionOf(other, there, also)]
+    return meant && meantAlso ? alike(one, meant, other, meantAlso, compared) : meant === meantAlso && op === also
+  })
 }
 
 // ── what uses a definition ──────────────────────────────────────────────────────────────────────

@@ -1,6 +1,6 @@
 // Parts of graphs that are copied: what the clipboard holds is a document of its own.
-import { graphNames, graphOf, needed, opOf } from "./graphs"
-import { type Doc, type InputDoc, type Layout, type Point, type Value, freeName, links, place, remarked, replaced, rewired, split } from "./model"
+import { alike, free, graphNames, graphOf, needed, opOf } from "./graphs"
+import { type Doc, EMPTY, type InputDoc, type Layout, type Point, type Value, freeName, links, place, remarked, replaced, rewired, split } from "./model"
 
 const pick = <T>(record: Record<string, T> | undefined, kept: ReadonlySet<string>): Record<string, T> =>
   Object.fromEntries(Object.entries(record ?? {}).filter(([name]) => kept.has(name)))
@@ -18,7 +18,7 @@ export function piece(doc: Doc, ids: Iterable<string>): Doc {
     collapsed: layout.collapsed?.filter((name) => kept.has(name)) ?? [], open: layout.open?.filter((name) => kept.has(name)) ?? [],
     ...(layout.seeds && { seeds: remarked(layout.seeds, (reference) => (kept.has(split(reference)[0]) ? reference : null)) }),
   }
-  const graphs = pick(doc.graphs, needed(doc, nodes))
+  const graphs = needed(doc, nodes)
   return { flowmm: 1, inputs: pick(doc.inputs, fed), nodes: part.nodes, outputs: {}, ...(Object.keys(graphs).length && { graphs }), layout: shown }
 }
 
@@ -44,11 +44,30 @@ function meaning(doc: Doc, names: Map<string, string>): Doc {
   return { ...doc, nodes: Object.fromEntries(nodes), ...(doc.graphs && { graphs: Object.fromEntries(graphs) }) }
 }
 
-/** A part whose definitions have these names. */
-const inNames = ({ graphs = {}, ...part }: Doc, names: Map<string, string>): Doc =>
-  ({ ...meaning(part, names), graphs: Object.fromEntries(Object.entries(graphs).map(([name, one]) => [names.get(name)!, meaning(one, names)])) })
+/** Whether a definition, or one in it, would mean one of its own by a name that is to mean one around it. */
+const hides = (doc: Doc, name: string, now: string): boolean =>
+  free(doc).has(name) && (now in (doc.graphs ?? {}) || Object.values(doc.graphs ?? {}).some((one) => hides(one, name, now)))
 
-const same = (one: unknown, other: unknown): boolean => one !== undefined && JSON.stringify(one) === JSON.stringify(other)
+/** What the definitions that a part's nodes use are called in a document, and those of them that it has not yet: each by its own name, or a free one. */
+function definitionsFor(doc: Doc, part: Doc): { names: Map<string, string>; more: string[] } {
+  const { graphs = {}, nodes = {} } = part
+  const taken = graphNames(doc)
+  const all = { ...taken, ...graphNames(part) }
+  const names = new Map<string, string>()
+  const more: string[] = []
+  const waiting = [...free({ ...EMPTY, nodes })]
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+    if (names.has(name) || !(name in graphs)) continue
+    const serves = (one: string) => alike(part, [name!], doc, [one]) && (one === name || !Object.values(graphs).some((around) => hides(around, name!, one)))
+    const there = [name, ...Object.keys(doc.graphs ?? {})].find(serves)
+    names.set(name, there ?? (name in taken ? freeName(name, all) : name))
+    all[names.get(name)!] = true
+    if (there !== undefined) continue
+    more.push(name)
+    waiting.push(...free(graphs[name]!))
+  }
+  return { names, more }
+}
 
 /**
  * Add a piece or a whole graph, everything renamed where its name is taken; an input of the same name and default is shared, and so is a definition that says
@@ -56,8 +75,9 @@ const same = (one: unknown, other: unknown): boolean => one !== undefined && JSO
  * The new nodes, notes and groups come back.
  */
 export function insert(doc: Doc, part: Doc, at: Point, given?: Record<string, Value | undefined>): [Doc, string[]] {
-  const graphs = renaming(Object.keys(part.graphs ?? {}), graphNames(doc), (name) => same(doc.graphs?.[name], part.graphs?.[name]))
-  const { graphs: defined, nodes: using } = [...graphs].every(([name, now]) => name === now) ? part : inNames(part, graphs)
+  const { names, more } = definitionsFor(doc, part)
+  const { graphs: _, nodes: using } = meaning({ ...part, graphs: {} }, names)
+  const graphs = Object.fromEntries(more.map((name) => [names.get(name)!, meaning(part.graphs![name]!, names)]))
   const nodes = renaming(Object.keys(part.nodes ?? {}), doc.nodes)
   const shared = (name: string) => JSON.stringify(doc.inputs?.[name]?.default) === JSON.stringify(part.inputs?.[name]?.default) && doc.inputs?.[name] !== undefined
   const inputs = renaming(given ? [] : Object.keys(part.inputs ?? {}), doc.inputs, shared)
@@ -81,13 +101,13 @@ export function insert(doc: Doc, part: Doc, at: Point, given?: Record<string, Va
   const left = Math.min(...corners.map(([x]) => x))
   const top = Math.min(...corners.map(([, y]) => y))
   const moved = ([x, y]: Point): Point => [at[0] + x - left, at[1] + y - top]
-  const more: Record<string, InputDoc> = Object.fromEntries(Object.entries(part.inputs ?? {}).filter(([name]) => !given && !shared(name)))
+  const fed: Record<string, InputDoc> = Object.fromEntries(Object.entries(part.inputs ?? {}).filter(([name]) => !given && !shared(name)))
   const made: Doc = {
     ...doc,
-    ...(inputs.size && { inputs: { ...doc.inputs, ...renamed(more, inputs) } }),
+    ...(inputs.size && { inputs: { ...doc.inputs, ...renamed(fed, inputs) } }),
     nodes: { ...doc.nodes, ...renamed(wired.nodes, nodes) },
     ...(outputs.size && { outputs: { ...doc.outputs, ...renamed(wired.outputs, outputs) } }),
-    ...(defined && { graphs: { ...doc.graphs, ...Object.fromEntries(Object.entries(defined).filter(([name]) => !(name in (doc.graphs ?? {})))) } }),
+    ...(more.length && { graphs: { ...doc.graphs, ...graphs } }),
     layout: {
       ...doc.layout,
       ...(layout.colours && { colours: { ...doc.layout?.colours, ...renamed(layout.colours, nodes) } }),
