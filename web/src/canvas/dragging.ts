@@ -3,7 +3,7 @@ import type { Node } from "@xyflow/react"
 import { api } from "../api/client"
 import { nodeType } from "../app/catalogue"
 import { say } from "../app/i18n"
-import { asked } from "../document/asked"
+import { askedHere, askedOf } from "../document/asked"
 import { type Doc, type Link, OUTPUTS, type Point, connect, disconnect, links, place } from "../document/model"
 import { currentDoc } from "../document/store"
 import { announce } from "./Announcer"
@@ -63,7 +63,7 @@ export async function drop(_: Node | null, all: Node[]): Promise<void> {
 
 /** How the node goes into the wire, if it fits there: Python is asked for the ports, and then whether the whole is well. */
 async function insertedOn(link: Link, id: string): Promise<((doc: Doc) => Doc) | null> {
-  const request = asked()
+  const request = askedHere()
   const doc = currentDoc()
   const own = (found: { node: string; port: string; fits: boolean }[]) => found.flatMap(({ node, port, fits }) => (node === id && fits ? [port] : []))
   const [into, out] = await Promise.all([
@@ -76,7 +76,7 @@ async function insertedOn(link: Link, id: string): Promise<((doc: Doc) => Doc) |
   for (const port of own(into.ports).slice(0, 3))
     for (const output of outputs.slice(0, 3)) {
       const through = (doc: Doc) => connect(connect(link.to === OUTPUTS ? doc : disconnect(doc, link), `${link.node}.${link.port}`, id, port), `${id}.${output}`, link.to, link.toPort)
-      const { problems } = await api.check({ ...request, graph: through(doc) as Record<string, unknown> })
+      const { problems } = await api.check(askedOf(through(doc)))
       if (errors(problems) <= before) return through
     }
   return null

@@ -7,7 +7,7 @@ import { tell, tellError } from "../app/toasts"
 import { between, enclosed, unpacked } from "../document/enclose"
 import { type Way, definitionOf, graphOf, reached, seen } from "../document/graphs"
 import { arranged, type Size } from "../document/layout"
-import { type Doc, INPUTS, OUTPUTS, type Point, place } from "../document/model"
+import { type Doc, INPUTS, OUTPUTS, type Point, mapLayout, place } from "../document/model"
 import { currentDoc, useDocument } from "../document/store"
 import { saveNow } from "../document/sync"
 import { announce } from "./Announcer"
@@ -77,7 +77,7 @@ export async function unpackGraph(id: string): Promise<void> {
   if (node.mode || node.each?.length || node.loop) return void tell(say("cannotUnpack", { node: id }), { detail: say("cannotUnpackFix"), bad: true })
   const address = definitionOf(root, reached(root, way).address, node.op)
   try {
-    const graph = withPlaces(address ? seen(root, address) : (await api.graph(graphOf(node.op))).doc)
+    const graph = withPlaces(address ? seen(root, address) : await saved(graphOf(node.op)))
     const card = rectOf(useStage.getState().nodes.find((one) => one.id === id)!)
     const others = useStage.getState().nodes.flatMap((one) => (one.id === id ? [] : [[one.id, rectOf(one)] as const]))
     const found = add((doc) => (doc.nodes?.[id] === node ? unpacked(place(doc, roomFor(sizeOf(graph), card, others)), id, graph, [card.x, card.y]) : [doc, []]))
@@ -86,6 +86,9 @@ export async function unpackGraph(id: string): Promise<void> {
     tellError(error)
   }
 }
+
+/** A saved graph as it is where it is a node: pictures that it has on this server are for when it is opened itself. */
+const saved = async (name: string): Promise<Doc> => mapLayout((await api.graph(name)).doc, ({ given: _, ...layout }) => layout)
 
 /** A graph of which every node has a place; the cards of its own have none. */
 function withPlaces(graph: Doc): Doc {

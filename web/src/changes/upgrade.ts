@@ -3,9 +3,8 @@ import { api } from "../api/client"
 import type { Upgraded } from "../api/types"
 import { nodeType } from "../app/catalogue"
 import { tellError } from "../app/toasts"
-import { asked, askedHere } from "../document/asked"
 import type { Doc } from "../document/model"
-import { currentDoc, edit, editWhole, wholeDoc } from "../document/store"
+import { currentDoc, edit, editWhole, useDocument, wholeDoc } from "../document/store"
 import { isOld } from "../document/versions"
 import { tellOf } from "./store"
 
@@ -27,7 +26,8 @@ export async function upgrade(names?: readonly string[]): Promise<void> {
   const before = wholeDoc()
   let found: Upgraded
   try {
-    found = await api.upgrade({ ...(names ? askedHere() : asked()), nodes: names ? [...names] : null })
+    const { name, root, doc } = useDocument.getState()
+    found = await api.upgrade({ graph: (names ? doc : root) as Record<string, unknown>, name, nodes: names ? [...names] : null })
   } catch (error) {
     return tellError(error)
   }

@@ -1,14 +1,18 @@
 // The open graph as every question about it names it: to check, to plan, to run, to look at a value.
 import type { CheckRequest, GraphRequest } from "../api/types"
-import { inputsOf } from "./model"
+import { lifted } from "./lifted"
+import type { Doc } from "./model"
 import { useDocument } from "./store"
 import { axesOf, combineOf } from "./sweeps"
 
-/** The whole document: what is run. */
-export function asked(): Required<GraphRequest> {
-  const { root, name } = useDocument.getState()
-  return { graph: root as Record<string, unknown>, name, inputs: inputsOf(root) }
+/** A document in place of the open one. */
+export function askedOf(about: Doc): Required<GraphRequest> {
+  const { doc, inputs } = lifted(about)
+  return { graph: doc as Record<string, unknown>, name: useDocument.getState().name, inputs }
 }
+
+/** The whole document: what is run. */
+export const asked = (): Required<GraphRequest> => askedOf(useDocument.getState().root)
 
 /** The same with the inputs that take several values in turn. */
 export function askedToSweep(): Required<CheckRequest> {
@@ -17,7 +21,4 @@ export function askedToSweep(): Required<CheckRequest> {
 }
 
 /** The graph that is shown: what its wires and settings may be. */
-export function askedHere(): Required<GraphRequest> {
-  const { doc, name } = useDocument.getState()
-  return { graph: doc as Record<string, unknown>, name, inputs: inputsOf(doc) }
-}
+export const askedHere = (): Required<GraphRequest> => askedOf(useDocument.getState().doc)

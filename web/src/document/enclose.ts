@@ -1,6 +1,6 @@
 // Nodes made a graph of their own, which is a node in their place, and such a node taken apart again. What is computed stays the same.
 import { graphNames, opOf } from "./graphs"
-import { type Doc, INPUTS, type InputDoc, type Link, OUTPUTS, type Point, type Value, freeName, links, literal, place, removeNodes, replaced, rewired, split } from "./model"
+import { type Doc, INPUTS, type InputDoc, type Link, OUTPUTS, type Point, type Value, freeName, giveInput, links, literal, place, removeNodes, replaced, rewired, split } from "./model"
 import { insert, piece } from "./pieces"
 
 const from = ({ node, port }: Link): string => `${node}.${port}`
@@ -65,6 +65,13 @@ export function unpacked(doc: Doc, name: string, graph: Doc, at: Point): [Doc, s
   const given = Object.fromEntries(
     Object.entries(graph.inputs ?? {}).map(([input, declared]) => [input, node.in?.[input] ?? (declared.default === undefined ? undefined : literal(declared.default))]),
   )
+  for (const [input, picture] of Object.entries(graph.layout?.given ?? {})) {
+    const declared = graph.inputs?.[input]
+    if (!declared || node.in?.[input] !== undefined) continue
+    const own = freeName(input, doc.inputs) // a picture of this server can be given to an input alone
+    doc = giveInput({ ...doc, inputs: { ...doc.inputs, [own]: declared } }, own, picture)
+    given[input] = { from: `input.${own}` }
+  }
   const rolled = links(graph).flatMap(({ node: source, port, to, toPort }) => {
     const mode = source === "input" ? doc.layout?.seeds?.[`${name}.${port}`] : undefined
     return mode ? [[`${to}.${toPort}`, mode] as const] : []

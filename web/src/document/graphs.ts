@@ -43,7 +43,8 @@ export function reached(root: Doc, way: Way): { way: Way; address: Address } {
   return { way, address }
 }
 
-const once = <T extends object, Made>(make: (of: T) => Made): ((of: T) => Made) => {
+/** Made once for each object. */
+export const once = <T extends object, Made>(make: (of: T) => Made): ((of: T) => Made) => {
   const known = new WeakMap<T, Made>()
   return (of) => {
     if (!known.has(of)) known.set(of, make(of))

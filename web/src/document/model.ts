@@ -67,6 +67,7 @@ export interface Layout {
   groups?: Record<string, Group>
   report?: ImportLine[] // of the file of another program that it was made of
   given?: Record<string, Json> // inputs that have a picture of this server: see giveInput
+  lifted?: Record<string, string[]> // of a document that was run: see lifted.ts
   seeds?: Record<string, SeedMode> // by "node.port": what becomes of a seed after each run, `keep` where nothing is said
   sweep?: { axes: Record<string, Json[]>; combine?: "zip" | "product" } // inputs that take several values in turn
   [unknown: string]: unknown
@@ -149,7 +150,7 @@ export function links(doc: Doc): readonly Link[] {
 
 // ── edits ───────────────────────────────────────────────────────────────────────────────────────
 
-const without = <T>(record: Record<string, T> | undefined, names: Set<string>): Record<string, T> =>
+export const without = <T>(record: Record<string, T> | undefined, names: Set<string>): Record<string, T> =>
   Object.fromEntries(Object.entries(record ?? {}).filter(([name]) => !names.has(name)))
 
 function changed(doc: Doc, name: string, ports: Record<string, Value>): Doc {

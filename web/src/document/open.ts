@@ -3,6 +3,7 @@ import { ApiError, api } from "../api/client"
 import type { Json, Opened } from "../api/types"
 import { type Draft, drafts } from "./drafts"
 import { nameFrom } from "./filenames"
+import { putBack } from "./lifted"
 import { type Doc, giveInput } from "./model"
 import { begin, settled } from "./sync"
 
@@ -51,7 +52,7 @@ export interface Restored {
 export async function readFile(file: File): Promise<Restored> {
   const png = file.type === "image/png" || /\.png$/i.test(file.name)
   const { graph, name, inputs, missing, report } = await api.open(new Blob([await file.arrayBuffer()], { type: png ? "image/png" : "application/json" }))
-  const doc = withInputs(graph as Doc, inputs as Record<string, Json>)
+  const doc = withInputs(...putBack(graph as Doc, inputs as Record<string, Json>))
   const imported = report.length > 0
   return { doc: imported ? { ...doc, layout: { ...doc.layout, report } } : doc, wanted: name || nameFrom(file.name), missing, imported }
 }

@@ -5,6 +5,7 @@ import type { Check, Edge, Plan, Problem } from "../api/types"
 import { know } from "../app/catalogue"
 import { askedHere, askedToSweep } from "../document/asked"
 import { type Way, placed } from "../document/graphs"
+import { told, toldAll } from "../document/lifted"
 import type { Doc } from "../document/model"
 import { useDocument } from "../document/store"
 import { useRuns } from "../run/store"
@@ -31,11 +32,13 @@ function wired(edges: Edge[]): Record<string, Edge> {
 async function ask(): Promise<void> {
   asked?.abort()
   const about = askedToSweep()
-  const { root, way } = useDocument.getState()
+  const { root, way, doc } = useDocument.getState()
   const { signal } = (asked = new AbortController())
   useTyping.setState({ asking: true })
   try {
-    const [whole, inside] = await Promise.all([api.check(about, signal), way.length ? api.check(askedHere(), signal) : null])
+    const [whole, inside] = await Promise.all([
+      api.check(about, signal).then((one) => toldAll(root, one)), way.length ? api.check(askedHere(), signal).then((one) => toldAll(doc, one)) : null,
+    ])
     const check = { ...whole, ...inside }
     know(check.types)
     useTyping.setState({ check, edges: wired(check.edges) })
@@ -45,14 +48,14 @@ async function ask(): Promise<void> {
     else {
       const plan = await api.plan(about, signal)
       useTyping.setState({ plan })
-      tell([...problems, ...plan.problems])
+      tell([...problems, ...plan.problems.map((one) => told(root, one))])
     }
   } catch (error) {
     if (signal.aborted) return
     if (error instanceof ApiError && !error.offline) {
       const whole: Problem = { code: error.code, message: error.message, fix: error.fix, node: "", port: "", got: "", expected: "", level: "error" }
       useTyping.setState({ plan: null })
-      tell(error.problems.length ? error.problems : [whole])
+      tell(error.problems.length ? error.problems.map((one) => told(root, one)) : [whole])
     }
   } finally {
     if (!signal.aborted) useTyping.setState({ asking: false })
