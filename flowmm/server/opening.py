@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from ..face.export import export
@@ -78,10 +78,28 @@ def opened(parts: Parts, data: bytes) -> dict[str, Any]:
     inputs = (given if isinstance(given, dict) else {}) | inputs
     finder = _Finder(parts)
     found = {key: finder.find(value) for key, value in inputs.items() if key in document.get("inputs", {})}
+    missing = [{"input": key, "file": _file(inputs[key])} for key, value in found.items() if value is MISSING]
     return {
         "graph": document, "name": name[:200], "inputs": {key: value for key, value in found.items() if value is not MISSING},
-        "missing": [{"input": key, "file": _file(inputs[key])} for key, value in found.items() if value is MISSING], "report": [],
+        "missing": [*missing, *_given_within(document, finder)], "report": [],
     }  # fmt: skip
+
+
+def _given_within(document: dict[str, Any], finder: _Finder) -> Iterator[dict[str, str]]:
+    """Pictures that inputs of its definitions are given stay where they are, if they are here; each other one is taken away and told."""
+    left = [("", document)]
+    while left:
+        around, one = left.pop()
+        for name, inner in (one.get("graphs") or {}).items():
+            left.append((f"{around}{name}.", inner))
+            given = (inner.get("layout") or {}).get("given")
+            for key, value in [*given.items()] if isinstance(given, dict) else ():
+                if (found := finder.find(value)) is MISSING:
+                    del given[key]
+                    if key in (inner.get("inputs") or {}):
+                        yield {"input": f"{around}{name}.{key}", "file": _file(value)}
+                else:
+                    given[key] = found
 
 
 def _imported(parts: Parts, made: Imported) -> dict[str, Any]:

@@ -156,6 +156,18 @@ def test_pictures_that_lie_beside_a_document_come_along_where_they_are(server, f
     assert elsewhere["inputs"] == {} and elsewhere["missing"] == [{"input": "image", "file": image["upload"]}]
 
 
+def test_pictures_given_inside_definitions_stay_where_they_are_here_and_are_told_where_not(server, fresh_server):
+    image = upload(server, RED)
+    inner = mirror() | {"layout": {"given": {"image": image}}}
+    outer = mirror() | {"graphs": {"inner": inner}, "layout": {"given": {"image": {"upload": "x"}}}}
+    data = json.dumps(mirror() | {"graphs": {"outer": outer}}).encode()
+    found, elsewhere = opened(server, data, JSON), opened(fresh_server, data, JSON)
+    assert found["graph"]["graphs"]["outer"]["graphs"]["inner"]["layout"] == {"given": {"image": image}}
+    assert found["missing"] == [{"input": "outer.image", "file": "x"}] and found["graph"]["graphs"]["outer"]["layout"] == {"given": {}}
+    assert elsewhere["missing"] == [{"input": "outer.image", "file": "x"}, {"input": "outer.inner.image", "file": image["upload"]}]
+
+
+
 # ── what a picture carries ──────────────────────────────────────────────────────────────────────
 
 
