@@ -26,10 +26,10 @@ export function loadCatalogue(): Promise<void> {
 
 let pieces: Record<string, NodeType> = {}
 
-/** The types of graphs that the open one uses as nodes: they are known once it was checked. */
+/** The types of graphs that the open one uses as nodes. */
 export function know(types: Record<string, NodeType>): void {
   const { nodes } = useCatalogue.getState()
-  pieces = types
+  pieces = { ...pieces, ...types }
   if (!nodes) return
   const fresh = Object.entries(types).filter(([op, type]) => JSON.stringify(nodes[op]) !== JSON.stringify(type))
   if (fresh.length) useCatalogue.setState({ nodes: { ...nodes, ...Object.fromEntries(fresh) } })

@@ -2,13 +2,14 @@
 import { create } from "zustand"
 import { ApiError, api } from "../api/client"
 import type { Check, Edge, Plan, Problem } from "../api/types"
-import { know } from "../app/catalogue"
+import { know, useCatalogue } from "../app/catalogue"
 import { askedHere, askedToSweep } from "../document/asked"
 import { type Way, placed } from "../document/graphs"
 import { told, toldAll } from "../document/lifted"
 import type { Doc } from "../document/model"
 import { useDocument } from "../document/store"
 import { useRuns } from "../run/store"
+import { foreseen } from "./foreseen"
 
 interface TypingState {
   check: Check | null // of the graph that is shown
@@ -99,9 +100,13 @@ function saysTheSame(now: Doc, before: Doc): boolean {
   )
 }
 
+/** Cards and wires do not wait for Python. */
+const foresee = (doc: Doc): void => know(foreseen(doc, useCatalogue.getState().nodes ?? {}))
+
 /** Follow the document. Of its layout only the pictures that are given and the values to be tried change what Python would say. */
 export function followDocument(): () => void {
   const stop = useDocument.subscribe((now, before) => {
+    if (now.doc.graphs !== before.doc.graphs) foresee(now.doc)
     if (now.way !== before.way) {
       useTyping.setState({ check: null, edges: {} })
       tell(useTyping.getState().problems.map((one) => (one.inside ? { ...one, repairs: undefined } : one))) // they are edits of the graph that was shown
@@ -111,6 +116,7 @@ export function followDocument(): () => void {
   const stopRuns = useRuns.subscribe((now, before) => {
     if (now.finished !== before.finished) askSoon() // what is cached has changed
   })
+  foresee(useDocument.getState().doc)
   askSoon()
   return () => {
     stop()
