@@ -113,7 +113,18 @@ def _read(module: Any, component: str, patch: Patch) -> tuple[dict[str, Any], di
     if not any(key.startswith(("unet.", "text_encoder")) for key in state):  # as a module's own save_lora_adapter writes it
         state = {f"unet.{key}": tensor for key, tensor in state.items()}
         metadata = metadata and {f"unet.{key}": value for key, value in metadata.items()}
-    return state, alphas, metadata
+    return _one_spelling(state), alphas, metadata
+
+
+def _one_spelling(state: dict[str, Any]) -> dict[str, Any]:
+    """A file of diffusers' training scripts may spell its attention in diffusers' way and other layers in peft's; load_lora_adapter
+    goes by the first key, and leaves out what is spelled otherwise."""
+    from diffusers.utils import convert_unet_state_dict_to_peft
+
+    unet = {key: tensor for key, tensor in state.items() if key.startswith("unet.")}
+    if len({"lora_A" in key or "lora_B" in key for key in unet}) < 2:
+        return state
+    return {key: tensor for key, tensor in state.items() if key not in unet} | convert_unet_state_dict_to_peft(unet)
 
 
 def _check(module: Any, component: str, state: dict[str, Any], patch: Patch) -> None:

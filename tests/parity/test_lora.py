@@ -3,6 +3,7 @@
 import pytest
 import tiny_sd
 import torch
+from safetensors.torch import load_file, save_file
 from sd_runs import PROMPT, far, refer
 
 from flowmm.catalog import Context
@@ -83,6 +84,18 @@ def test_a_lora_of_the_unet_alone_leaves_the_text_encoder_as_it_was(folder, tmp_
     parts = diffusion.load(folder)
     assert diffusion.with_lora_text(parts.text_encoder, path) == parts.text_encoder
     assert torch.equal(paint(folder, (path, 1.0)), reference("StableDiffusionPipeline", folder, (path, 1.0)))
+
+
+def test_a_file_of_two_spellings_is_read_whole(folder, tmp_path, recwarn):
+    """As diffusers' training scripts write one of more than attention. The pipeline itself leaves out what the first key is not like."""
+    whole = load_file(tiny_sd.save_lora(tmp_path / "whole.safetensors", folder, text=False))
+    spelled = {key.replace(".lora_A.", ".lora.down.").replace(".lora_B.", ".lora.up.") if "attn2" in key else key: whole[key] for key in whole}
+    assert spelled.keys() - whole.keys() and spelled.keys() & whole.keys()
+    save_file(spelled, tmp_path / "mixed.safetensors")
+    made = paint(folder, (str(tmp_path / "mixed.safetensors"), 1.0))
+    assert torch.equal(made, paint(folder, (str(tmp_path / "whole.safetensors"), 1.0)))
+    assert not [one for one in recwarn if "PEFT" in str(one.message)]
+    assert not torch.equal(made, reference("StableDiffusionPipeline", folder, (str(tmp_path / "mixed.safetensors"), 1.0))), "diffusers reads it whole now"
 
 
 def test_an_adapter_as_peft_saves_it_is_what_peft_makes_of_it(folder, tmp_path):

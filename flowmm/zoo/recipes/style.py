@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import ControlNetModel, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig, get_peft_model_state_dict
 
 from flowmm.zoo import styles, world
@@ -76,7 +75,7 @@ def export(out: Path) -> None:
     """Write out/sd-style-lora from the checkpoint's averaged weights: one file of diffusers' layout in float16, and the card."""
     unet = laid(relatives.opened(training.trained("sd", out), "cpu").unet)
     training.restore(out / "sd-style-lora.pt", {"unet": unet})
-    state = {name: tensor.half() for name, tensor in convert_state_dict_to_diffusers(get_peft_model_state_dict(unet)).items()}
+    state = {name: tensor.half() for name, tensor in get_peft_model_state_dict(unet).items()}
     folder = out / "sd-style-lora"
     StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=state)
     training.write_card(folder, about="LoRA for zoo:sd: coloured shapes in outline.", recipe="python -m flowmm.zoo train style")
