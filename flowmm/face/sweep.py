@@ -18,6 +18,7 @@ from ..engine.workers.base import NodeFailed
 from ..files import write_whole
 from ..graph.problems import GraphError, Problem, listed, sentence
 from ..sockets import Image, Labels, Score, Seed, Text
+from ..sockets.images import contact, pictures_of
 from .axes import MOST_CELLS, axis
 from .result import figure, files
 
@@ -70,17 +71,19 @@ class Sweep(Sequence[Cell]):
         return [None if cell.result is None else cell.result[output] for cell in self.cells]
 
     def sheet(self, output: str = "", side: int = SHEET_SIDE) -> Image:
-        """All pictures of an output (of the first that is a picture) on one sheet, with the axes' values at its rows and columns.
+        """All pictures of an output (of the first that has some) on one sheet, with the axes' values at its rows and columns; those of a batch or of
+        a list side by side in their cell.
 
-        side: pixels of a picture's longer side on it. Raises ValueError where no cell gave a picture.
+        side: pixels of a cell's longer side on it. Raises ValueError where no cell gave a picture.
         """
         from ..nodes.image import grid
 
         output = output or next(iter(self.pictured()), "")
         values = self.values(output) if output else []
-        if not any(isinstance(value, Image) for value in values):
+        sheets = [contact(value, side) for value in values]
+        if not any(sheets):
             raise ValueError(f"there is no picture to lay out; the outputs are {listed(self.graph.outputs)}")
-        pictures = [value if isinstance(value, Image) else None for value in values]
+        pictures = [sheet and Image.accept(sheet) for sheet in sheets]
         rows, columns, across, down = self.labels()
         return grid(pictures, Text(tuple(rows)), Text(tuple(columns)), across=across, down=down, side=side)
 
@@ -95,12 +98,12 @@ class Sweep(Sequence[Cell]):
         return rows, [short(value) for value in self.axes[last]], last, " · ".join(others)
 
     def pictured(self) -> list[str]:
-        """The outputs that are pictures in some cell."""
-        found = {name: None for cell in self.cells if cell.result is not None for name, value in cell.result.items() if isinstance(value, Image)}
+        """The outputs that have pictures in some cell."""
+        found = {name: None for cell in self.cells if cell.result is not None for name, value in cell.result.items() if pictures_of(value)}
         return list(found)
 
     def save(self, folder: str | os.PathLike, *, embed: bool = True) -> list[Path]:
-        """Write everything into a folder: each cell's outputs, a sheet for each output that is a picture, and the table as CSV and JSON lines.
+        """Write everything into a folder: each cell's outputs, a sheet for each output that has pictures, and the table as CSV and JSON lines.
 
         Files of cells are named OUTPUT-NUMBER, from 1; the table says which number is which. embed: PNGs carry graph and inputs.
         """

@@ -18,6 +18,7 @@ from ..graph.problems import brief
 from ..graph.signature import Parameter
 from ..models import shelf
 from ..sockets import HeatMap, Image, Labels, Mask, NotAccepted, Score, Seed, Text
+from ..sockets.images import pictures_of
 from ..sockets.types import NONE, Choice, ListOf, Plain, Socket, Type, Union
 from ..sockets.values import LARGEST_SEED, numbered
 from .refusals import Refused
@@ -288,9 +289,7 @@ def readable(type_: str) -> bool:
 def payload(one: Shown, value: Any, summary: Mapping[str, Any], at: str) -> Any:
     """A value as its component takes it. value: None where it is not readable. at: the path that the value's pictures have."""
     if one.kind == "pictures":
-        several = value if isinstance(value, list) else [value]
-        count = sum(len(picture) for picture in several)
-        return [{"image": {"path": f"{at}/{i}.png", "meta": FILE}, "caption": None} for i in range(count)]
+        return [{"image": {"path": f"{at}/{i}.png", "meta": FILE}, "caption": None} for i in range(len(pictures_of(value)))]
     if one.kind == "table":
         return table(value)
     if one.kind == "labels":

@@ -12,6 +12,7 @@ from . import sweeps
 from .desk import Asked
 from .following import SweepFollower, Unfinished
 from .forms_fields import FILE, holds
+from .summary import PICTURED
 
 if TYPE_CHECKING:
     from .forms_build import Form
@@ -79,7 +80,7 @@ class Several:
         if all("error" in row for row in rows):
             raise Unfinished(str(rows[0]["error"]))
         at = f"{parts.uploads.folder.absolute()}/{SWEEPS}/{id_}"
-        pictured = any(one.type == sweeps.PICTURE for outputs in swept.outputs.values() for one in outputs)
+        pictured = any(one.type in PICTURED for outputs in swept.outputs.values() for one in outputs)
         headers = list(dict.fromkeys(key for row in rows for key in row if key != "run"))
         table = {"headers": headers, "data": [[row.get(name) for name in headers] for row in rows], "metadata": None}
         file = {"path": f"{at}/sweep.csv", "orig_name": "sweep.csv", "size": len(sweeps.as_csv(rows).encode()), "meta": FILE}

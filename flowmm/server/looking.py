@@ -15,6 +15,7 @@ from ..sockets import Image
 from ..store.codec import Encoded, Unstorable, encode
 from .refusals import Refused
 from .shown import shown
+from .summary import PICTURED
 
 MOST_PICTURES, LONGEST_SIDE = 9, 512  # pixels
 
@@ -38,7 +39,7 @@ def look(graph: Graph, inputs: Mapping[str, Any], edge: str, item: int, runtime:
         raise Refused(406, "not-shown", f"what flows there cannot be shown: {error}", "Wire it to a node that makes something of it.") from None
     except IndexError:
         raise Refused(404, "no-such-item", f"there is no slice {item} of it", "Count from 0.") from None
-    pictures = list(_pictures(encoded)) if value["type"] in ("Image", "Mask", "list[Image]", "list[Mask]") else []
+    pictures = list(_pictures(encoded)) if value["type"] in PICTURED else []
     return {"here": True, "value": value, "pictures": pictures}
 
 

@@ -16,6 +16,7 @@ MOST_ITEMS = 8  # of a list, or of a batch of labels
 MOST_NAMES = 20  # of a table's rows, columns, or a dict's keys
 MOST_NUMBERS = 100  # of a table that is shown whole
 BEST = 5  # labels an item
+PICTURED = frozenset(("Image", "Mask", "list[Image]", "list[Mask]"))  # types of values that are pictures
 EXACT = 2**53  # the largest integer JavaScript keeps
 
 

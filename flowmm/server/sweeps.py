@@ -13,8 +13,8 @@ from .forms_fields import readable
 from .journal import ENDED, Output, Run, Swept
 from .parts import Parts
 from .refusals import Refused
+from .summary import PICTURED
 
-PICTURE = "Image"
 TABLES = {"csv": (as_csv, "text/csv; charset=utf-8"), "jsonl": (as_lines, "application/jsonl; charset=utf-8")}
 
 
@@ -44,10 +44,10 @@ def shown(parts: Parts, swept: Swept) -> dict[str, Any]:
 
 
 def sheet(parts: Parts, swept: Swept, output: str = "", side: int = SHEET_SIDE) -> bytes:
-    """The pictures of an output so far, as a labelled sheet: a PNG. output: the first that is a picture by default. Raises Refused."""
+    """The pictures of an output so far, as a labelled sheet: a PNG. output: the first that has some by default. Raises Refused."""
     found = {place: {one.name: one for one in outputs} for place, outputs in swept.outputs.items()}
-    output = output or next((one.name for outputs in swept.outputs.values() for one in outputs if one.type == PICTURE), "")
-    values = {place: {output: parts.results.get(outputs[output].key)} for place, outputs in found.items() if output in outputs and outputs[output].type == PICTURE}
+    output = output or next((one.name for outputs in swept.outputs.values() for one in outputs if one.type in PICTURED), "")
+    values = {place: {output: parts.results.get(outputs[output].key)} for place, outputs in found.items() if output in outputs and outputs[output].type in PICTURED}
     try:
         (_, data), = files(_laid_out(parts, swept, values).sheet(output, side), "sheet", embed=False)
     except ValueError as error:
@@ -64,7 +64,7 @@ def table(parts: Parts, swept: Swept) -> list[dict[str, Any]]:
 
 def _said(parts: Parts, output: Output) -> Any:
     """A value as far as a table tells it: of pictures and of what holds tensors no more than their summary does."""
-    if output.type == PICTURE and output.summary.get("count") == 1:
+    if output.type == "Image" and output.summary.get("count") == 1:
         return "{width}×{height}".format(**output.summary)
     try:
         return parts.results.get(output.key) if readable(output.type) else output.type.lower()

@@ -27,6 +27,7 @@ from ..graph.document import parse, words
 from ..graph.problems import GraphError
 from ..graph.signature import Parameter
 from ..sockets import Image, Seed, Text
+from ..sockets.images import pictures_of
 from ..sockets.types import NONE, Choice, ListOf, Plain, Socket, Type, Union, Var
 from ..sockets.values import LARGEST_SEED
 from .desk import Asked
@@ -310,11 +311,9 @@ def _made(parts: Parts, follower: Follower) -> tuple[list[dict[str, Any]], dict[
 
 def _shown(name: str, output: Output, value: Any) -> tuple[list[dict[str, Any]], Any]:
     """An output as content, and as data where it is no picture."""
-    pictures = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, Image)]
+    pictures = pictures_of(value)
     if pictures:
-        blocks = [{"type": "image", "data": base64.b64encode(one.png(i, embed=False)).decode(), "mimeType": "image/png"}
-                  for one in pictures for i in range(len(one))]  # fmt: skip
-        return blocks, None
+        return [{"type": "image", "data": base64.b64encode(one.png(i, embed=False)).decode(), "mimeType": "image/png"} for one, i in pictures], None
     if isinstance(value, Text):
         return [{"type": "text", "text": f"{name}: {value}"}], list(value.lines)
     if isinstance(value, str):

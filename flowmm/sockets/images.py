@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from math import ceil
 from typing import Any, ClassVar
 
 from ..files import write_whole
@@ -14,6 +15,7 @@ LONGEST_ORIGIN = 900_000  # bytes; Pillow refuses to read back a text chunk over
 # What may be opened: formats that Pillow reads by itself. EPS would start Ghostscript, others reach for files or readers.
 # The common ones first: asking for one of the others imports every plugin of Pillow.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "DIB", "ICO", "JPEG2000", "PCX", "QOI", "TGA")
+MOST_TILES, GAP, RULE, FAINT = 25, 3, (225, 225, 225), (120, 120, 120)  # of a contact sheet: pictures, pixels between them, colours
 LARGEST_PIXELS = 2**26  # 67 megapixels: above any picture these models see, below a decompression bomb
 
 
@@ -119,6 +121,53 @@ class Mask(Image):
     colour = "#6b839e"
     accepts = "a path, a PIL picture, an array [H, W] or [B, 1, H, W], or the bytes of a picture file"
     channels: ClassVar[int] = 1
+
+
+def pictures_of(value: Any) -> list[tuple[Image, int]]:
+    """The pictures of a value one by one, those of a batch and of a list's items: each as its Image and its place in that."""
+    several = value if isinstance(value, list) else [value]
+    return [(one, i) for one in several if isinstance(one, Image) for i in range(len(one))]
+
+
+def contact(value: Any, side: int):
+    """All pictures of a value as one PIL picture: one alone as it is; several as tiles in nearly a square, `side` pixels wide and high at most.
+
+    Of more than MOST_TILES the last tile says how many are not shown. None where there is no picture.
+    """
+    import PIL.Image
+    import PIL.ImageDraw
+
+    found = pictures_of(value)
+    if len(found) < 2:
+        return found[0][0].to_pil(found[0][1]) if found else None
+    shown = found if len(found) <= MOST_TILES else found[: MOST_TILES - 1]
+    count = min(len(found), MOST_TILES)
+    width, height = max(one.width for one, _ in shown), max(one.height for one, _ in shown)
+    scale, _, columns = max((_scale(width, height, columns, ceil(count / columns), side), -(-count % columns), columns) for columns in range(1, count + 1))
+    wide, high = max(1, int(width * scale)), max(1, int(height * scale))
+    sheet = PIL.Image.new("RGB", (columns * (wide + GAP) - GAP, ceil(count / columns) * (high + GAP) - GAP), (255, 255, 255))
+    pen = PIL.ImageDraw.Draw(sheet)
+    for place in range(count):
+        left, top = place % columns * (wide + GAP), place // columns * (high + GAP)
+        if place == len(shown):
+            pen.text((left + wide / 2, top + high / 2), f"+{len(found) - place}", fill=FAINT, font_size=max(8, min(wide, high) // 2), anchor="mm")
+            continue
+        image, i = shown[place]
+        factor = min(wide / image.width, high / image.height)
+        size = tuple(max(1, int(length * (int(factor) or factor))) for length in (image.width, image.height))
+        tile = image.to_pil(i).resize(size, PIL.Image.Resampling.NEAREST if factor >= 1 else PIL.Image.Resampling.LANCZOS)
+        sheet.paste(tile, (left + (wide - tile.width) // 2, top + (high - tile.height) // 2))
+    for line in range(1, columns):
+        pen.line([(line * (wide + GAP) - 2, 0), (line * (wide + GAP) - 2, sheet.height)], fill=RULE)
+    for line in range(1, ceil(count / columns)):
+        pen.line([(0, line * (high + GAP) - 2), (sheet.width, line * (high + GAP) - 2)], fill=RULE)
+    return sheet
+
+
+def _scale(width: int, height: int, columns: int, rows: int, side: int) -> float:
+    """How much larger a tile can be than its picture: by a whole factor, which keeps it crisp, or smaller."""
+    most = min((side - GAP * (columns - 1)) / (columns * width), (side - GAP * (rows - 1)) / (rows * height))
+    return int(most) or most
 
 
 def _several(plain: Any) -> list:

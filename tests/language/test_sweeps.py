@@ -10,9 +10,10 @@ import pytest
 from PIL import Image as Picture
 from short import graph, wire
 
-from flowmm import GraphError, load
+from flowmm import Graph, GraphError, load
 from flowmm.face.axes import written
-from flowmm.nodes.image import grid
+from flowmm.nodes.image import batch, grid, split
+from flowmm.nodes.text import lines
 from flowmm.sockets import Image, Text
 
 
@@ -141,6 +142,24 @@ def test_the_pictures_of_a_grid_stand_where_their_labels_say():
     assert top == same and middle - left == 32 + 16 and places[colours[4]][1] == middle and places[colours[4]][0] - top == 32 + 16
     with pytest.raises(ValueError, match="their product must be as many"):
         grid(pictures[:5], Text(("a", "b")), Text(("c", "d", "e")))
+
+
+def test_a_cell_with_several_pictures_shows_all_of_them(runtime, tmp_path):
+    pictures = np.full((3, 3, 8, 8), 255, "u1")
+    for channel in range(3):
+        pictures[channel, channel] = 0
+    graph = Graph()
+    with graph:
+        cut = split(graph.input("images"))
+        graph.output(list=cut, batch=batch(cut), text=lines("a"))
+    made = graph.sweep(images=[Image(pictures), Image(pictures[:1])], runtime=runtime)
+    assert made.pictured() == ["list", "batch"] and made.sheet() == made.sheet("list") == made.sheet("batch")
+    sheet = np.asarray(made.sheet(side=64).to_pil(0))
+    found = [np.argwhere((sheet == colour).all(-1)) for colour in ((0, 255, 255), (255, 0, 255), (255, 255, 0))]
+    assert [len(one) for one in found] == [24 * 24 + 64 * 64, 24 * 24, 24 * 24], "three small ones in the first cell, one alone in the second"
+    assert [path.name for path in made.save(tmp_path)][:5] == ["sweep.csv", "sweep.jsonl", "list-sheet.png", "batch-sheet.png", "list-1-0.png"]
+    with pytest.raises(ValueError, match="no picture to lay out"):
+        made.sheet("text")
 
 
 def test_the_command_line_sweeps(tmp_path, capfd, monkeypatch):

@@ -33,6 +33,16 @@ def test_a_form_sweeps_over_two_inputs_and_gives_the_sheet_and_the_table_of_pyth
     assert run["sweep"] and run["source"] == "app" and run["name"] == "painted"
 
 
+def test_the_pictures_of_a_list_are_on_the_sheet_of_a_form(server):
+    graph = Graph(title="Kinds")
+    with graph:
+        graph.output(pictures=n.kinds(graph.input("seed", 0)).pictures)
+    publish(server, "kinds", graph)
+    with client(server, "kinds") as asked:
+        sheet, _, _ = asked.predict(each="seed", values="1,2", api_name="/sweep")
+    assert numpy.array_equal(numpy.asarray(PIL.Image.open(sheet).convert("RGB")), graph.sweep(seed=[1, 2]).sheet().pixels[0].transpose(1, 2, 0))
+
+
 def test_the_other_inputs_are_as_the_form_has_them_and_lines_are_values(server):
     graph = Graph(title="Words")
     with graph:

@@ -19,6 +19,7 @@ from flowmm import Graph
 from flowmm.server.journal import Journal, New
 from flowmm.server.journal_file import _SCHEMA
 from flowmm.server.settings import Limits
+from flowmm.sockets.images import contact
 
 AXES = {"seed": "0..2", "size": [8, 16]}
 
@@ -85,6 +86,24 @@ def test_its_sheet_and_table_are_those_of_python(server):
     answer = server.http.get(f"/api/sweeps/{id_}/table")
     assert answer.headers["content-disposition"] == 'attachment; filename="sweep.csv"'
     assert [float(row["mean"]) for row in csv.DictReader(io.StringIO(answer.text))] == [row["mean"] for row in here.table]
+
+
+def test_lists_batches_and_masks_have_a_sheet_as_in_python(server):
+    graph = Graph(title="Kinds")
+    with graph:
+        made = n.kinds(graph.input("seed", 0))
+        graph.output(pictures=made.pictures, batch=made.batch, mask=made.mask, numbers=made.numbers)
+    id_ = submitted(server, graph, axes={"seed": [1, 2]})["id"]
+    cell = ended(server, id_)["cells"][0]
+    here = graph.sweep(seed=[1, 2])
+    for output in ("", "pictures", "batch", "mask"):
+        assert numpy.array_equal(numpy.asarray(sheet(server, id_, output=output)), here.sheet(output).pixels[0].transpose(1, 2, 0)), output
+    refusal(server.http.get(f"/api/sweeps/{id_}/sheet", params={"output": "numbers"}), 404, "no-picture")
+    small = server.http.get(f"/api/values/{cell['outputs']['pictures']['key']}", params={"shape": "sheet", "size": 64})
+    picture, whole = PIL.Image.open(io.BytesIO(small.content)), contact(here[0].result.pictures, 64)
+    assert (picture.format, picture.size) == ("JPEG", whole.size)
+    assert numpy.abs(numpy.asarray(picture, "int") - numpy.asarray(whole)).mean() < 32, "but for what a JPEG loses"
+    refusal(server.http.get(f"/api/values/{cell['outputs']['numbers']['key']}", params={"shape": "sheet"}), 406, "no-picture")
 
 
 def test_a_cell_that_fails_leaves_the_others(server):

@@ -44,8 +44,8 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/{id}/sheet", summary="Its pictures so far on one sheet, with labels", response_class=Response, responses={200: file("image/png")})
     def read_sheet(
         id: str,
-        output: Annotated[str, Query(description="Which output; by default the first that is a picture.", max_length=200)] = "",
-        side: Annotated[int, Query(ge=32, le=512, description="Pixels of a picture's longer side.")] = sweeps.SHEET_SIDE,
+        output: Annotated[str, Query(description="Which output; by default the first that has pictures.", max_length=200)] = "",
+        side: Annotated[int, Query(ge=32, le=512, description="Pixels of a cell's longer side.")] = sweeps.SHEET_SIDE,
     ) -> Response:
         data = sweeps.sheet(parts, sweeps.found(parts, id), output, side)
         return Response(data, media_type="image/png", headers={"Cache-Control": "no-cache", "Content-Disposition": 'inline; filename="sheet.png"'})

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from ...face.result import files
 from ...sockets import SOCKETS, Image, NotAccepted, Text
-from ...sockets.images import open_picture
+from ...sockets.images import contact, open_picture, pictures_of
 from ..journal import Run
 from ..opening import carried
 from ..parts import Parts
@@ -20,8 +20,8 @@ from .answers_runs import UploadShape
 from .bodies import ERRORS, Json, file
 
 Shape = Annotated[
-    Literal["file", "thumbnail", "json", "value"],
-    Query(description="A file that people open; a small JPEG; what a page draws (ShownValue); or the value itself, for flowmm.connect."),
+    Literal["file", "thumbnail", "sheet", "json", "value"],
+    Query(description="A file that people open; a small JPEG of one picture, or of all; what a page draws (ShownValue); or the value itself, for flowmm.connect."),
 ]
 Size = Annotated[int | None, Query(ge=16, le=1024, description="Pixels of the longer side of a small JPEG.")]
 MEDIA = {".png": "image/png", ".csv": "text/csv; charset=utf-8", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}
@@ -48,6 +48,8 @@ def served(parts: Parts, key: str, type_: str, shape: str, item: int, size: int,
         raise Refused(404, "no-such-item", f"there is no slice {item} of it", "Count from 0.") from None
     if shape == "thumbnail":
         return Response(_thumbnail(value, item, size), media_type="image/jpeg", headers=headers)
+    if shape == "sheet":
+        return Response(_sheet(value, size), media_type="image/jpeg", headers=headers)
     if run is not None:
         value = _signed(parts, value, run)
     found = list(files(value, stem))
@@ -69,12 +71,18 @@ def _for_people(type_: str) -> None:
 
 
 def _thumbnail(value: Any, item: int, size: int) -> bytes:
-    pictures = value if isinstance(value, list) else [value]
-    found = [(picture, i) for picture in pictures if isinstance(picture, Image) for i in range(len(picture))]
+    found = pictures_of(value)
     if item >= len(found):
         raise Refused(406, "no-picture", f"it has {len(found)} pictures, so there is no thumbnail {item}", "Ask for another item, or for shape=file.")
     picture, index = found[item]
     return thumbnail(picture.to_pil(index), size)
+
+
+def _sheet(value: Any, size: int) -> bytes:
+    sheet = contact(value, size)
+    if sheet is None:
+        raise Refused(406, "no-picture", "it has no pictures", "Ask for shape=file.")
+    return thumbnail(sheet, size)
 
 
 def thumbnail(picture: Any, size: int) -> bytes:

@@ -70,8 +70,8 @@ async function read(path: string): Promise<Read> {
 }
 
 /** Where a value's picture or file is. */
-export const valueUrl = (key: string, shape: "file" | "thumbnail" = "file", item = 0, size = 512): string =>
-  `/api/values/${key}?shape=${shape}&item=${item}` + (shape === "thumbnail" ? `&size=${size}` : "")
+export const valueUrl = (key: string, shape: "file" | "thumbnail" | "sheet" = "file", item = 0, size = 512): string =>
+  `/api/values/${key}?shape=${shape}&item=${item}` + (shape === "file" ? "" : `&size=${size}`)
 export const outputUrl = (run: string, output: string, shape: "file" | "thumbnail" = "file", item = 0): string =>
   `/api/runs/${run}/outputs/${name(output)}?shape=${shape}&item=${item}`
 export const sheetUrl = (sweep: string, output: string): string => `/api/sweeps/${sweep}/sheet?output=${name(output)}`

@@ -1,9 +1,9 @@
 // One cell of a sheet: what its run gave, small; while it has given nothing, what it is at.
 import { Ban, CircleAlert, Clock, Loader } from "lucide-react"
 import { outputUrl, valueUrl } from "../api/client"
-import type { SweepCell } from "../api/types"
+import type { RunOutput, SweepCell } from "../api/types"
 import { useT } from "../app/i18n"
-import { firstWords, kindOf } from "../results/kinds"
+import { firstWords, kindOf, pictureCount } from "../results/kinds"
 import { view } from "../results/view"
 
 const ICONS = { queued: Clock, running: Loader, cancelled: Ban } as const
@@ -28,7 +28,7 @@ export function Cell({ cell, output, labels, size, onOpen }: Props) {
     const open = onOpen ?? (() => view({ run: cell.run!, output, key: found.key, type: found.type, summary: found.summary, title: labels }))
     return (
       <button type="button" className="cell nodrag" onClick={open} aria-label={words ? `${labels}: ${words}` : labels} title={labels}>
-        {words ? <span className="words">{words}</span> : <img className="pixels" src={Number(found.summary.width) <= SMALL ? outputUrl(cell.run, output) : valueUrl(found.key, "thumbnail", 0, 2 * size)} alt="" loading="lazy" />}
+        {words ? <span className="words">{words}</span> : <img className="pixels" src={pictureOf(found, cell.run, output, 2 * size)} alt="" loading="lazy" />}
       </button>
     )
   }
@@ -39,4 +39,10 @@ export function Cell({ cell, output, labels, size, onOpen }: Props) {
       {error && !onOpen && <em>{error.message}</em>}
     </span>
   )
+}
+
+/** Where the picture is that stands for an output: of several pictures all of them on one sheet. */
+function pictureOf(found: RunOutput, run: string, output: string, size: number): string {
+  if (pictureCount(found) > 1) return valueUrl(found.key, "sheet", 0, size)
+  return Number(found.summary.width) <= SMALL ? outputUrl(run, output) : valueUrl(found.key, "thumbnail", 0, size)
 }

@@ -31,7 +31,7 @@ function Open({ sweep }: { sweep: Sweep }) {
   const [wanted, setWanted] = useState("")
   const output = outputs.includes(wanted) ? wanted : (outputs[0] ?? "")
   const { done, failed, all } = standing(sweep)
-  const pictures = sweep.cells.some(({ outputs }) => outputs[output]?.type === "Image") // a cell of the picture that is taken away has one
+  const pictures = sweep.cells.some(({ outputs }) => kindOf(outputs[output]?.type ?? "") === "picture") // a cell of the picture that is taken away has one
   return (
     <div className="sweep-sheet">
       <div className="sweep-tools">
