@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy
 
 from flowmm import Context, node
-from flowmm.sockets import Image, Seed, Text
+from flowmm.sockets import Between, Image, Seed, Text
 
 RAN: list[str] = []
 ENTERED, GATE = threading.Event(), threading.Event()
@@ -33,6 +33,16 @@ def both(a: int, b: int) -> Both:
 @node(version=1)
 def total(items: list[int]) -> int:
     return sum(items)
+
+
+@node(version=1)
+def glued(words: list[str]) -> str:
+    return "".join(words)
+
+
+@node(version=1)
+def counted(of: Annotated[int | list[int], Between(0, 9)]) -> int:
+    return len(of) if isinstance(of, list) else 1
 
 
 @node(version=1)

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..graph.problems import GraphError, Problem, brief
 from ..graph.signature import Parameter
-from ..sockets.types import ListOf, Union
+from ..sockets import Text
+from ..sockets.types import NONE, Choice, ListOf, Plain, Socket, Type, Union
 from .png import names_files
 
 MOST_CELLS = 100_000
@@ -37,23 +38,19 @@ def several(name: str, given: Any, *, lists: bool, files: bool) -> list[Any] | N
     if not isinstance(given, (list, tuple, range, set, Iterator)):
         return None
     values = list(islice(given, MOST_CELLS + 1))
-    if len(values) > MOST_CELLS:
-        raise _bad(name, f"there are more than {MOST_CELLS:,} values", "Give fewer.")
-    if lists and not all(isinstance(value, (list, tuple)) for value in values):
+    if lists and len(values) <= MOST_CELLS and not all(isinstance(value, (list, tuple)) for value in values):
         return None
-    if not values:
-        raise _bad(name, "there is no value", "Give at least one.")
-    return values
+    return bounded(name, values)
 
 
 def takes_list(parameter: Parameter) -> bool:
-    """Whether one value of an input is a list."""
-    type_ = parameter.type
-    return any(isinstance(member, ListOf) for member in (type_.members if isinstance(type_, Union) else (type_,)))
+    """Whether one value of an input may be a list."""
+    return any(isinstance(member, ListOf) for member in _members(parameter.type))
 
 
 def written(parameter: Parameter, text: str, *, trusted: bool = True) -> list[Any]:
-    """An axis as people write it: 0..7, 0..1..0.25 (both ends count), a,b,c, several lines, a JSON list, @FILE of lines, or a folder.
+    """An axis as people write it: 0..7, 0..1..0.25 (both ends count), a,b,c, several lines, a JSON list, @FILE of lines, or a folder; of an input
+    that takes nothing but lists one list a line, in the line its items as elsewhere.
 
     trusted: whether files may be named. Raises GraphError.
     """
@@ -62,26 +59,36 @@ def written(parameter: Parameter, text: str, *, trusted: bool = True) -> list[An
         return from_path(name, Path(text[1:]).expanduser())
     if trusted and names_files(parameter.port) and Path(text).expanduser().is_dir():
         return from_path(name, Path(text).expanduser())
-    values = spelled(name, text)
-    found = axis(parameter, values)
-    if found is None:
-        raise _bad(name, f"it takes a list, and {brief(text)} is one", 'Write a list of lists: [["a", "b"], ["c"]].')
-    return found
+    members = _members(parameter.type)
+    return bounded(name, spelled(name, text, lists=all(isinstance(member, ListOf) for member in members), texts=all(map(_is_text, members))))
 
 
-def spelled(name: str, text: str) -> list[Any]:
-    """The values that words stand for: as `written`, but for files. name: of what is to take them. Raises GraphError."""
+def spelled(name: str, text: str, *, lists: bool = False, texts: bool = False) -> list[Any]:
+    """The values that words stand for: as `written`, but for files. name: of what is to take them. lists: each value is a list. texts: what looks
+    like a number is a text as well. Raises GraphError."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if text.startswith("["):
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise _bad(name, f"{brief(text)} is no JSON list: {error}", 'Write ["a", "b"].') from None
+    if lists:
+        whole = _json(text)
+        return whole if whole and all(isinstance(one, list) for one in whole) else [spelled(name, line, texts=texts) for line in lines]
+    if text.lstrip().startswith("["):
+        found = _json(text)
+        if found is None:
+            raise _bad(name, f"{brief(text)} is no JSON list", 'Write ["a", "b"].')
+        return found
     if len(lines) > 1:
-        return list(map(_plain, lines))
-    if ".." in text and (numbers := _numbers(name, text)) is not None:
+        return [_plain(line, texts) for line in lines]
+    if ".." in text and not texts and (numbers := _numbers(name, text)) is not None:
         return numbers
-    return [_plain(part.strip()) for part in text.split(",") if text.strip()]
+    return [_plain(part.strip(), texts) for part in text.split(",") if text.strip()]
+
+
+def bounded(name: str, values: list[Any]) -> list[Any]:
+    """Values that are an axis whatever they are: at least one, and not too many. Raises GraphError."""
+    if len(values) > MOST_CELLS:
+        raise _bad(name, f"there are more than {MOST_CELLS:,} values", "Give fewer.")
+    if not values:
+        raise _bad(name, "there is no value", "Give at least one.")
+    return values
 
 
 def from_path(name: str, path: Path) -> list[Any]:
@@ -122,12 +129,35 @@ def _numbers(name: str, text: str) -> list[int] | list[float] | None:
     return [int(value) for value in values] if whole else [float(value) for value in values]
 
 
-def _plain(text: str) -> Any:
+def _members(type_: Type) -> list[Type]:
+    """The members of a type without None."""
+    return [member for member in (type_.members if isinstance(type_, Union) else (type_,)) if member != NONE]
+
+
+def _is_text(type_: Type) -> bool:
+    """Whether all that may come here, alone or in a list, are texts."""
+    if isinstance(type_, ListOf):
+        return all(map(_is_text, _members(type_.item)))
+    if isinstance(type_, Choice):
+        return all(isinstance(value, str) for value in type_.values)
+    return isinstance(type_, (Plain, Socket)) and issubclass(type_.cls, (str, Path, Text))
+
+
+def _plain(text: str, texts: bool) -> Any:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
-    return text if isinstance(value, (list, dict)) else value
+    return text if isinstance(value, (list, dict)) or texts and not isinstance(value, str) else value
+
+
+def _json(text: str) -> list[Any] | None:
+    """The list that a text is as JSON; None where it is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
 
 
 def _bad(name: str, message: str, fix: str) -> GraphError:

@@ -79,8 +79,10 @@ def coerce(value: Any, port: Port, folder: Folder | None = None) -> Any:
     if port.source and not isinstance(value, (str, type(None))):
         value = _model(value)
     made = _convert(value, port.type, folder)
-    if port.between is not None and type(made) in (int, float) and not port.between.holds(made):
-        raise NotAccepted(f"{brief(made)} is out of range: {port.between}")
+    if port.between is not None:
+        for number in made if isinstance(made, list) else (made,):
+            if type(number) in (int, float) and not port.between.holds(number):
+                raise NotAccepted(f"{brief(number)} is out of range: {port.between}")
     if port.source and folder is not None and type(made) is str and not made.startswith(("zoo:", "hf:")):
         made = str(folder.resolve(made))
     return made

@@ -13,7 +13,7 @@ LISTED, COMPARED = 20, 1_000  # names that a sentence tells, and names that are 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """code: for programs, stable. node, port: where ("" for the document itself). got, expected: in words.
+    """code: for programs, stable. node, port: where ("" for the document itself; node "input" for its inputs, which messages name). got, expected: in words.
     fix: what to do. level: "error", "warning", or "unknown" (cannot be told before a model is here)."""
 
     code: str
@@ -26,7 +26,7 @@ class Problem:
     level: str = "error"
 
     def __str__(self) -> str:
-        where = f"{self.node}.{self.port}" if self.port else self.node
+        where = "" if self.node == "input" else f"{self.node}.{self.port}" if self.port else self.node
         text = f"{where}: {self.message}" if where else self.message
         return f"{text}. {self.fix}" if self.fix else text
 

@@ -101,7 +101,7 @@ def check_inputs(
                 values[wire] = made[kind]
             except NotAccepted as error:
                 where = f"{wiring.names[i]}.{port.name}"
-                problems.append(Problem("bad-input", f"the input `{name}` (for `{where}`): {error}", got=brief(value),
+                problems.append(Problem("bad-input", f"the input `{name}` (for `{where}`): {error}", "input", name, brief(value),
                                         expected=str(port.type), fix="Give another value."))  # fmt: skip
                 break
     return problems, values

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SWEEPS = "sweeps"  # the folder that sheets and tables pretend to lie in
 ASKED = ("each", "values", "each_2", "values_2", "combine")  # as programs call what is swept over
-HELP = "0..7, or 0..1..0.25, or 3,5,7, or one a line."
+HELP = "0..7, or 0..1..0.25, or 3,5,7, or one a line; of lists one list a line."
 
 
 class Several:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..face.axes import axis, written
+from ..face.axes import bounded, written
 from ..face.graph import Graph
 from ..face.sweep import combined
 from ..graph.check import Untrusted
@@ -126,13 +126,9 @@ def _axis(graph: Graph, name: str, given: Any) -> list[Any]:
     if parameter is None:
         raise GraphError([Problem("no-such-input", f"the graph has no input `{name}`", "input", name, fix=f"Its inputs are {listed(graph.inputs)}.")])
     try:
-        values = written(parameter, given, trusted=False) if isinstance(given, str) else axis(parameter, given)
+        return written(parameter, given, trusted=False) if isinstance(given, str) else bounded(name, given)
     except GraphError as error:
         raise GraphError([replace(problem, node="input", port=name) for problem in error.problems]) from None
-    if values is None:
-        fix = "Write 0..7, values with commas between them, or one a line."
-        raise GraphError([Problem("bad-axis", f"the input `{name}` cannot be swept over: it needs a list of values", "input", name, fix=fix)])
-    return values
 
 
 class _Reader:

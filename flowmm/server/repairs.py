@@ -201,10 +201,8 @@ def _set(asked: _Asked, problem: Problem) -> Iterator[Repair]:
 
 
 def _set_input(asked: _Asked, problem: Problem) -> Iterator[Repair]:
-    """The nearest value that the graph's input allows. node "input": the graph's own inputs."""
-    name = next((name for name in asked.graph.inputs if problem.message.startswith(f"the input `{name}` ")), None)
-    if name is None:
-        return
+    """The nearest value that the graph's input allows."""
+    name = problem.port
     value, _ = input_value(asked.checked.wiring, name, asked.inputs)
     parameter = asked.graph.inputs[name]
     if value is not UNSET:

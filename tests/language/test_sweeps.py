@@ -75,9 +75,18 @@ def test_an_input_that_takes_a_list_is_swept_over_by_lists(runtime):
     assert total.sweep(items=[[1, 2], [3]], runtime=runtime).values("out") == [3, 3]
 
 
+def test_the_items_of_a_list_are_within_the_range_of_its_port(runtime):
+    counted = graph({"n": ("counted", {"of": wire("input.of")})}, {"out": "n.value"}, {"of": [1]})
+    assert counted.sweep(of=[[0, 9], [5]], runtime=runtime).values("out") == [2, 1]
+    (problem,) = counted.check(of=[3, 10]).problems
+    assert (problem.node, problem.port) == ("input", "of")
+    assert str(problem) == "the input `of` (for `n.of`): 10 is out of range: 0 to 9. Give another value."
+
+
 def parameter(name):
-    total = graph({"n": ("total", {"items": wire("input.items")})}, {"out": "n.value"}, {"items": []})
-    return (load("text-to-image").inputs | total.inputs)[name]
+    made = graph({"n": ("total", {"items": wire("input.items")}), "t": ("glued", {"words": wire("input.words")}), "m": ("counted", {"of": wire("input.either")})},
+                 {"out": "n.value"}, {"items": [], "words": [], "either": 1})  # fmt: skip
+    return (load("text-to-image").inputs | made.inputs)[name]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +99,16 @@ def parameter(name):
         ("prompt", "a red circle, a blue star", ["a red circle", "a blue star"]),
         ("prompt", '["a, b", "c"]', ["a, b", "c"]),
         ("prompt", "left..right", ["left..right"]),
+        ("prompt", "1, true", ["1", "true"]),
+        ("prompt", "1..3", ["1..3"]),
         ("items", "[[1, 2], [3]]", [[1, 2], [3]]),
+        ("items", "[[1, 2],\n [3]]", [[1, 2], [3]]),
+        ("items", "1, 2\n0..4..2\n\n[7]\n[]", [[1, 2], [0, 2, 4], [7], []]),
+        ("items", "1,2", [[1, 2]]),
+        ("items", "[1]", [[1]]),
+        ("words", 'a, b\n["c, d", "e"]\n1', [["a", "b"], ["c, d", "e"], ["1"]]),
+        ("either", "1,2", [1, 2]),
+        ("either", "[[1], 2]", [[1], 2]),
     ],
 )
 def test_axes_are_written_on_a_command_line(name, text, values):
@@ -101,7 +119,7 @@ def test_axes_are_written_on_a_command_line(name, text, values):
     ("name", "text", "words"),
     [
         ("seed", "3..0", "never gets from its first number"), ("seed", "0..9..0", "never gets"), ("seed", "0..999999999", "more than 100,000 values"),
-        ("items", "[1]", "a list of lists"), ("prompt", "@nowhere.txt", "cannot be read: no such file"), ("prompt", "[1, ", "no JSON list"),
+        ("items", "1\n[2", "no JSON list"), ("items", "", "no value"), ("prompt", "@nowhere.txt", "cannot be read: no such file"), ("prompt", "[1, ", "no JSON list"),
     ],
 )  # fmt: skip
 def test_bad_axes_are_told_in_a_sentence(name, text, words):

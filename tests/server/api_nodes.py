@@ -104,6 +104,17 @@ def sizes(images: list[Image]) -> list[int]:
 
 
 @node(version=1)
+def shown(image: Image | list[Image]) -> list[int]:
+    """How many pictures each value of a list is, or the one that is none."""
+    return [len(one) for one in (image if isinstance(image, list) else [image])]
+
+
+@node(version=1)
+def glued(words: list[str]) -> str:
+    return "+".join(words)
+
+
+@node(version=1)
 def lengths(text: Text) -> list[int]:
     return [len(line) for line in text]
 

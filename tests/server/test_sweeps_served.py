@@ -147,6 +147,54 @@ def test_pictures_are_swept_over_by_their_uploads(server):
     assert made["columns"] == ["#1", "#2"] and [cell["outputs"]["mean"]["summary"]["value"] for cell in made["cells"]] == [0.0, 1.0]
 
 
+def test_masks_are_swept_over_by_their_uploads_too(server):
+    graph = Graph(title="Covered")
+    with graph:
+        graph.output(share=n.covered(graph.input("mask")))
+    names = [uploaded(server, png(numpy.full((6, 6, 3), value, "uint8"))) for value in (0, 255)]
+    made = ended(server, submitted(server, graph, axes={"mask": [{"upload": name} for name in names]})["id"])
+    assert made["columns"] == ["#1", "#2"] and [cell["outputs"]["share"]["summary"]["value"] for cell in made["cells"]] == [0.0, 1.0]
+
+
+def test_an_input_of_one_picture_or_several_takes_each_in_turn_or_lists_of_them(server):
+    graph = Graph(title="Shown")
+    with graph:
+        graph.output(counts=n.shown(graph.input("image")))
+    one, two = ({"upload": uploaded(server, png(numpy.full((6, 6, 3), value, "uint8")))} for value in (0, 255))
+    made = ended(server, submitted(server, graph, axes={"image": [one, [one, two]]})["id"])
+    assert [row["counts"] for row in table(server, made["id"])] == ["1", "2"]
+
+
+def listed() -> Graph:
+    graph = Graph(title="Listed")
+    with graph:
+        graph.output(sum=n.total(graph.input("numbers", [1])), word=n.glued(graph.input("words", ["a"])), lengths=n.lengths(graph.input("text", "abc")))
+    return graph
+
+
+LISTS = {"numbers": [[1, 2], [3], []], "words": [["a", "b"], ["c"]]}
+
+
+@pytest.mark.parametrize(("axes", "lists"), [
+    (LISTS, LISTS), ({"numbers": "1, 2\n3\n[]", "words": 'a, b\n["c"]'}, LISTS), ({"text": [["a", "bcd"], ["ef"]]}, {"text": [["a", "bcd"], ["ef"]]}),
+])  # fmt: skip
+def test_lists_are_swept_over_as_in_python(server, axes, lists):
+    made = ended(server, submitted(server, listed(), axes=axes)["id"])
+    here = listed().sweep(**lists)
+    assert made["axes"] == lists and (made["rows"], made["columns"], made["across"], made["down"]) == here.labels()
+    assert [{name: row[name] for name in here.table[0]} for row in table(server, made["id"])] == here.table
+
+
+def test_words_are_read_for_whoever_writes_them(server):
+    def read(**params) -> dict:
+        return server.http.get("/api/axis", params={"name": "it"} | params).json()
+
+    assert read(text="0..2")["values"] == [0, 1, 2] and read(text="0..2\n7,8", lists=True)["values"] == [[0, 1, 2], [7, 8]]
+    assert read(text="1, b", texts=True)["values"] == ["1", "b"] and read(text="1\n2, c", lists=True, texts=True)["values"] == [["1"], ["2", "c"]]
+    assert read(text="1\n5..2", lists=True) == {"values": [], "problem": read(text="5..2")["problem"]}
+    assert "never gets" in read(text="5..2")["problem"] and read(text="", lists=True) == {"values": [], "problem": ""}
+
+
 def test_asked_for_again_under_its_key_it_is_the_first(server):
     first = submitted(server, painted(), axes=AXES, key="the sweep")
     assert submitted(server, painted(), axes=AXES, key="the sweep")["id"] == first["id"]

@@ -101,9 +101,14 @@ def router(parts: Parts) -> APIRouter:
         return Json(asking.loops(graph, asked.node))
 
     @routes.get("/axis", response_model=Axis, summary="The values that words stand for: 0..7, 0..1..0.25, a,b,c, or one a line")
-    def axis(text: Annotated[str, Query(max_length=20_000)], name: Annotated[str, Query(max_length=1000)] = "it") -> Json:
+    def axis(
+        text: Annotated[str, Query(max_length=20_000)],
+        name: Annotated[str, Query(max_length=1000)] = "it",
+        lists: Annotated[bool, Query(description="Each line is a list, written so.")] = False,
+        texts: Annotated[bool, Query(description="What looks like a number is a text as well.")] = False,
+    ) -> Json:
         try:
-            return Json({"values": spelled(name, text), "problem": ""})
+            return Json({"values": spelled(name, text, lists=lists, texts=texts), "problem": ""})
         except GraphError as error:  # of words that somebody is still writing
             return Json({"values": [], "problem": str(error)})
 

@@ -796,7 +796,7 @@ export interface components {
             name?: string;
         };
         CheckRequest: {
-            /** @description By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line. */
+            /** @description By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line; of an input of lists one list a line. */
             axes?: {
                 [key: string]: unknown[] | string;
             };
@@ -897,7 +897,7 @@ export interface components {
             nodes?: string[] | null;
         };
         PlanRequest: {
-            /** @description By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line. */
+            /** @description By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line; of an input of lists one list a line. */
             axes?: {
                 [key: string]: unknown[] | string;
             };
@@ -974,7 +974,7 @@ export interface components {
             key?: string | null;
         };
         SweepRequest: {
-            /** @description By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line. */
+            /** @description By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line; of an input of lists one list a line. */
             axes?: {
                 [key: string]: unknown[] | string;
             };

@@ -140,7 +140,7 @@ const InputRow = memo(function InputRow({ row: { name, kind, height, top }, inpu
       </button>
       {input && axis ? (
         <Field
-          at={`input.${name}`} label={title || name} port={severalOf(input)} value={axis} menu={lines}
+          at={`input.${name}`} label={title || name} port={severalOf(input)} value={axis} menu={lines} low={kind === "field"}
           onChange={(json, going) => (going ? (change: Parameters<typeof edit>[0]) => amend(`input.${name}.axis`, change) : edit)((doc) => setAxis(doc, name, Array.isArray(json) ? json : json === undefined ? [] : [json]))}
         />
       ) : input && kind !== "socket" ? (

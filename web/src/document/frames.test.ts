@@ -64,10 +64,10 @@ describe("a node that runs once for each of a list", () => {
 
 describe("inputs that take several values", () => {
   const swept = setAxis(setAxis(doc, "seed", [0, 1, 2]), "prompt", ["a", "b"])
-  it("begin with the one they have, and go with the last", () => {
-    const on = axisToggled(doc, "seed", 7)
+  it("begin with those they are given, and go with the last", () => {
+    const on = axisToggled(doc, "seed", [7])
     expect(axesOf(on)).toEqual({ seed: [7] })
-    expect(axisToggled(on, "seed", null)).toEqual({ ...doc, layout: {} })
+    expect(axisToggled(on, "seed", [])).toEqual({ ...doc, layout: {} })
   })
   it("make a run of each combination, or of each place", () => {
     expect(cellsOf(swept)).toBe(6)

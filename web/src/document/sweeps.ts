@@ -22,10 +22,10 @@ export function cellsOf(doc: Doc): number {
   return combineOf(doc) === "zip" ? Math.min(...lengths, Infinity) : lengths.reduce((all, one) => all * one, 1)
 }
 
-/** Let an input take several values, beginning with the one it has, or no longer. */
-export function axisToggled(doc: Doc, name: string, value: Json): Doc {
+/** Let an input take several values, beginning with these, or no longer. */
+export function axisToggled(doc: Doc, name: string, values: Json[]): Doc {
   const axes = axesOf(doc)
-  if (!(name in axes)) return setAxis(doc, name, value === null ? [] : Array.isArray(value) ? value : [value])
+  if (!(name in axes)) return setAxis(doc, name, values)
   return withAxes(doc, Object.fromEntries(Object.entries(axes).filter(([one]) => one !== name)))
 }
 

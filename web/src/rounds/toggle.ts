@@ -6,7 +6,7 @@ import { eachToggled, isEach, specOf } from "../document/frames"
 import { INPUTS, OUTPUTS, inputValue, split } from "../document/model"
 import { currentDoc, edit, useDocument } from "../document/store"
 import { axesOf, axisToggled } from "../document/sweeps"
-import { sweepable } from "../sweeps/sweepable"
+import { begun, sweepable } from "../sweeps/sweepable"
 import { useTyping } from "../typing/store"
 
 interface Place {
@@ -36,7 +36,7 @@ export function mayToggle({ node, port }: Place): boolean {
 export const isOn = ({ node, port }: Place): boolean => (node === "input" ? port in axesOf(currentDoc()) : isEach(currentDoc().nodes?.[node], port))
 
 export function toggleEach({ node, port }: Place): void {
-  if (node === "input") return edit((doc) => axisToggled(doc, port, inputValue(doc, port) ?? null))
+  if (node === "input") return edit((doc) => axisToggled(doc, port, begun(useTyping.getState().check?.inputs[port], inputValue(doc, port))))
   const fallback = useCatalogue.getState().nodes?.[currentDoc().nodes?.[node]?.op ?? ""]?.inputs[port]?.default as Json | undefined
   edit((doc) => eachToggled(doc, node, port, fallback))
 }

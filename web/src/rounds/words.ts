@@ -28,6 +28,8 @@ export const en = {
   loopWith: "{port} ← {output}",
   loopSaidUntil: "{carry} until {until}",
   valuesInWords: "0..7, or 3,5,7",
+  listsInWords: "a, b; the next list below",
+  lists: "{n} lists",
   items: "{n} items",
 }
 
@@ -61,5 +63,7 @@ export const zh: typeof en = {
   loopWith: "{port} ← {output}",
   loopSaidUntil: "{carry}，直到 {until}",
   valuesInWords: "0..7 或 3,5,7",
+  listsInWords: "a, b；下一个列表写在下一行",
+  lists: "{n} 个列表",
   items: "{n} 项",
 }

@@ -1,11 +1,17 @@
-// Which inputs of a graph may take several values in turn: those that are written or chosen, and not lists themselves.
-import type { GraphInput, TypeShape } from "../api/types"
+// Which inputs of a graph may take several values in turn: those that are written or chosen.
+import type { GraphInput, Json, TypeShape } from "../api/types"
 import type { FieldPort } from "../widgets/kind"
 import { kindOf, members } from "../canvas/shape"
 
 export function sweepable(input: GraphInput | undefined): boolean {
   if (!input || kindOf(input) === "socket") return false
-  return !members(input.type).some(({ kind, name }) => kind === "list" || name === "Mask")
+  return kindOf(input) !== "picture" || members(input.type).some(({ kind }) => kind !== "list") // lists of pictures have no words
+}
+
+/** What they begin with: the value that there is, or each of its pictures. */
+export function begun(input: GraphInput | undefined, value: Json | undefined): Json[] {
+  if (value === undefined || value === null) return []
+  return Array.isArray(value) && input && kindOf(input) === "picture" ? value : [value]
 }
 
 /** An input as the widget of its several values needs it. */

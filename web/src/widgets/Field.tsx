@@ -11,7 +11,7 @@ import { isOn, mayToggle, toggleEach } from "../rounds/toggle"
 import { useTyping } from "../typing/store"
 import { Choice } from "./Choice"
 import { FieldMenu, type MenuLine } from "./FieldMenu"
-import { type FieldPort, takesTexts, type WidgetKind, type WidgetProps, widgetOf } from "./kind"
+import { eachIsList, type FieldPort, takesTexts, type WidgetKind, type WidgetProps, widgetOf } from "./kind"
 import { NumberBox, NumberLabel } from "./NumberBox"
 import { Seed } from "./Seed"
 import { Slider } from "./Slider"
@@ -33,11 +33,12 @@ export interface FieldProps {
   /** going: more of the same kind may follow, as when somebody types. */
   onChange(value: Json | undefined, going: boolean): void
   menu?: MenuLine[] // what else may be done with it
+  low?: boolean // its row has room for a line alone, whatever it is
 }
 
-const TALL: ReadonlySet<WidgetKind> = new Set(["text", "lines", "pictures", "mask"])
+const TALL: ReadonlySet<WidgetKind> = new Set(["text", "lines", "row", "rows", "pictures", "mask"])
 
-export function Field({ at, label, port, value, onChange, menu = [] }: FieldProps) {
+export function Field({ at, label, port, value, onChange, menu = [], low = false }: FieldProps) {
   const t = useT()
   const id = useId()
   const [node, name] = split(at)
@@ -55,6 +56,7 @@ export function Field({ at, label, port, value, onChange, menu = [] }: FieldProp
     ...(reset ? [{ words: t("reset"), run: reset }] : []),
     ...(writes ? [{ words: t("writeLarge"), run: () => setLarge(true) }] : []),
     ...(writes && takesTexts(port) && !port.each ? [several(shown, onChange, t(kind === "lines" ? "oneText" : "severalTexts"))] : []),
+    ...(node === "input" && port.each && takesTexts(port) && !eachIsList(port) ? [inLists(shown, onChange, t(kind === "rows" ? "eachOneText" : "eachSeveralTexts"))] : []),
     ...(mayToggle(place) ? [{ words: t(node === "input" ? (isOn(place) ? "sweepOff" : "sweepOn") : isOn(place) ? "eachOff" : "eachOn"), run: () => toggleEach(place) }] : []),
     ...(intoInput ? [{ words: t("intoInput"), run: intoInput }] : []),
     ...menu,
@@ -67,7 +69,7 @@ export function Field({ at, label, port, value, onChange, menu = [] }: FieldProp
   }
   return (
     <div
-      className={`widget nodrag nokey ${TALL.has(kind) ? "tall" : "flat"} is-${kind}${wrong ? " wrong" : ""}`} data-field={at} onContextMenu={onContextMenu}
+      className={`widget nodrag nokey ${TALL.has(kind) && !low ? "tall" : "flat"} is-${kind}${wrong ? " wrong" : ""}`} data-field={at} onContextMenu={onContextMenu}
       onFocus={({ currentTarget }) => currentTarget.classList.add("nowheel")} // the wheel is the canvas's until somebody works here
       onBlur={({ currentTarget }) => currentTarget.classList.remove("nowheel")}
     >
@@ -94,6 +96,8 @@ function Widget({ kind, props, large, onLarge }: { kind: WidgetKind; props: Widg
   if (kind === "slider") return <Slider {...props} />
   if (kind === "number") return <NumberBox {...props} />
   if (kind === "spread") return <Spread {...props} />
+  if (kind === "row") return <Spread {...props} roomy />
+  if (kind === "rows") return <Spread {...props} lists />
   if (kind === "text") return <Text {...props} large={large} onLarge={onLarge} />
   if (kind === "lines") return <Lines {...props} large={large} onLarge={onLarge} />
   if (kind === "line") return <Line {...props} />
@@ -124,6 +128,12 @@ function Tool({ icon: Icon, label, words, run }: ToolProps) {
 /** One text as a list of texts, or the first of several alone. */
 function several(shown: Json | undefined, onChange: FieldProps["onChange"], words: string): MenuLine {
   return { words, run: () => onChange(Array.isArray(shown) ? (shown[0] ?? "") : [shown ?? ""], false) }
+}
+
+/** Texts that are taken in turn as lists of them, or the other way round. */
+function inLists(shown: Json | undefined, onChange: FieldProps["onChange"], words: string): MenuLine {
+  const items = Array.isArray(shown) ? shown : []
+  return { words, run: () => onChange(items.some(Array.isArray) ? items.flat() : items.map((one) => [one]), false) }
 }
 
 /** The range of a number, as people write it. */

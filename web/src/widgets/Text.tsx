@@ -40,35 +40,31 @@ export function Lines(props: Large) {
     if (told !== sent.current) setDraft(told)
     sent.current = told
   }, [told])
-  const fault = itemsOf(draft, port) === null ? t("lineWrong") : ""
   const onText = (text: string) => {
     setDraft(text)
-    const items = itemsOf(text, port)
-    if (items === null) return
+    const items = itemsOf(text)
     sent.current = written(items)
     change(items.length ? items : port.default === undefined ? ([] as Json) : undefined, true)
   }
-  return <Area {...props} text={draft} onText={onText} fault={fault} hint={t("oneALine")} />
+  return <Area {...props} text={draft} onText={onText} hint={t("oneALine")} />
 }
 
 interface AreaProps extends Large {
   text: string
-  fault?: string
   hint?: string
   onText(text: string): void
 }
 
-function Area({ id, label, shown, isDefault, text, fault, hint, onText, large, onLarge }: AreaProps) {
+function Area({ id, label, shown, isDefault, text, hint, onText, large, onLarge }: AreaProps) {
   const t = useT()
   const area = useRef<HTMLTextAreaElement>(null)
-  const common = { "aria-label": label, "aria-invalid": Boolean(fault), value: text, spellCheck: false }
+  const common = { "aria-label": label, value: text, spellCheck: false }
   return (
     <>
       <textarea
         {...common} ref={area} id={id} className={`control area${isDefault ? " default" : ""}`} placeholder={shown === null || shown === undefined ? t("auto") : (hint ?? "")}
         onChange={({ target }) => onText(target.value)}
       />
-      {fault && <span className="fault" role="alert">{fault}</span>}
       {large && (
         <Floating anchor={area} label={label} className="page" over onClose={() => onLarge(false)}>
           <header><span>{label}</span><span className="count">{hint ?? t("letters", { n: [...text].length })}</span></header>

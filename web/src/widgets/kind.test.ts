@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import type { TypeShape } from "../api/types"
 import { type FieldPort, choices, takesTexts, widgetOf } from "./kind"
-import { itemsOf, written } from "./lines"
+import { areTexts, inRows, itemsOf, written } from "./lines"
 
 const plain = (name: string): TypeShape => ({ kind: "plain", name })
 const socket = (name: string): TypeShape => ({ kind: "socket", name })
@@ -27,7 +27,15 @@ describe("the widget of a port", () => {
     ["a number that the model may choose", port(union(plain("float"), NONE), { between: { low: 0, high: 1 }, default: null }), null, "number"],
     ["a text", port(socket("Text")), "", "text"],
     ["several texts", port(socket("Text")), ["a", "b"], "lines"],
-    ["a list of numbers", port(list(plain("float"))), undefined, "lines"],
+    ["a list of numbers", port(list(plain("float"))), undefined, "row"],
+    ["a list of numbers that may be left out", port(union(list(plain("int")), NONE)), null, "row"],
+    ["a list of texts", port(list(plain("str"))), undefined, "lines"],
+    ["numbers in turn", port(list(plain("int")), { each: true }), [1], "spread"],
+    ["lists of numbers in turn", port(list(list(plain("int"))), { each: true }), [], "rows"],
+    ["texts in turn", port(list(socket("Text")), { each: true }), ["a"], "lines"],
+    ["several texts in turn", port(list(socket("Text")), { each: true }), [["a", "b"]], "rows"],
+    ["pictures in turn", port(list(union(socket("Image"), list(socket("Image")))), { each: true }), [], "pictures"],
+    ["masks in turn", port(list(socket("Mask")), { each: true }), [], "mask"],
     ["a long string", port(plain("str"), { multiline: true }), "", "text"],
     ["a short string", port(plain("str")), "", "line"],
     ["a path", port(plain("Path")), "", "line"],
@@ -45,12 +53,22 @@ describe("the widget of a port", () => {
 
 describe("a list as lines", () => {
   it("is the same after it was written and read", () => {
-    expect(itemsOf(written(["a", "", "b c"]), port(socket("Text")))).toEqual(["a", "", "b c"])
-    expect(itemsOf(written([1, 2.5]), port(list(plain("float"))))).toEqual([1, 2.5])
+    expect(itemsOf(written(["a", "", "b c"]))).toEqual(["a", "", "b c"])
   })
   it("has no item for a line that was only begun", () => {
-    expect(itemsOf("a\n", port(socket("Text")))).toEqual(["a"])
-    expect(itemsOf("", port(socket("Text")))).toEqual([])
+    expect(itemsOf("a\n")).toEqual(["a"])
+    expect(itemsOf("")).toEqual([])
   })
-  it("says when a line is no number", () => expect(itemsOf("1\ntwo", port(list(plain("int"))))).toBeNull())
+})
+
+describe("lists, a line each", () => {
+  it("are written in a row where it is read back so, else as JSON", () => {
+    expect(inRows([[1, 2.5, true], ["a b", "c"], [], "alone"])).toBe('1, 2.5, true\na b, c\n[]\nalone')
+    const odd = [["a, b", "c"], ["[x"], ['"q"'], [" a"], [""], ["a\nb"]]
+    expect(inRows(odd).split("\n").map((line) => JSON.parse(line))).toEqual(odd)
+  })
+  it("are of texts where every item is one", () => {
+    expect([list(plain("str")), socket("Text"), union(plain("Path"), NONE), { kind: "choice", values: ["a"] } as TypeShape].map(areTexts)).toEqual([true, true, true, true])
+    expect([list(plain("int")), { kind: "choice", values: [1] } as TypeShape, union(plain("str"), plain("int"))].map(areTexts)).toEqual([false, false, false])
+  })
 })

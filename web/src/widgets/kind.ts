@@ -1,6 +1,7 @@
 // Which widget edits a value: by the type of its port, and by what is there.
 import type { Bounds, Json, TypeShape, Words } from "../api/types"
 import { core, inLines, members } from "../canvas/shape"
+import { areTexts } from "./lines"
 
 /** A port of a node, or an input of the graph, as a widget needs it. */
 export interface FieldPort {
@@ -24,7 +25,7 @@ export interface WidgetProps {
   change(value: Json | undefined, going?: boolean): void
 }
 
-export type WidgetKind = "check" | "choice" | "model" | "seed" | "slider" | "number" | "spread" | "lines" | "text" | "line" | "pictures" | "mask"
+export type WidgetKind = "check" | "choice" | "model" | "seed" | "slider" | "number" | "spread" | "row" | "rows" | "lines" | "text" | "line" | "pictures" | "mask"
 
 export const isOptional = (type: TypeShape): boolean => type.kind === "union" && (type.members ?? []).some(({ name }) => name === "None")
 
@@ -35,8 +36,13 @@ const isNumber = (type: TypeShape | undefined) => type?.kind === "plain" && (typ
 export const whole = (port: FieldPort): boolean => members(port.type).some(isWhole) && !members(port.type).some(({ name }) => name === "float")
 
 /** The sockets that a port takes, alone or in lists. */
-const sockets = (port: FieldPort): string[] =>
-  members(port.type).map((type) => (type.kind === "list" && type.item ? type.item : type)).flatMap(({ kind, name }) => (kind === "socket" && name ? [name] : []))
+const sockets = (type: TypeShape): string[] =>
+  members(type).flatMap(({ kind, name, item }) => (kind === "list" && item ? sockets(item) : kind === "socket" && name ? [name] : []))
+
+/** Whether nothing but lists are taken one by one. */
+export const eachIsList = ({ each, type }: FieldPort): boolean => each === true && core(type.item ?? type)?.kind === "list"
+
+const hasLists = (shown: Json | undefined): boolean => Array.isArray(shown) && shown.some(Array.isArray)
 
 const STEPS = 100 // that a hand can tell apart on a slider
 
@@ -49,20 +55,22 @@ function isShort(port: FieldPort): boolean {
 export function widgetOf(port: FieldPort, shown: Json | undefined): WidgetKind {
   const type = core(port.type)
   if (port.source) return "model"
-  if (sockets(port).includes("Mask")) return "mask"
-  if (sockets(port).includes("Image")) return "pictures"
+  if (sockets(port.type).includes("Mask")) return "mask"
+  if (sockets(port.type).includes("Image")) return "pictures"
+  if (eachIsList(port) || (port.each && hasLists(shown))) return "rows"
   if (port.each) return inLines(port.type) ? "lines" : "spread"
   if (type?.kind === "choice") return "choice"
   if (type?.name === "bool") return isOptional(port.type) ? "choice" : "check"
   if (type?.kind === "socket" && type.name === "Seed") return "seed"
   if (isNumber(type)) return isShort(port) && (port.default !== null || typeof shown === "number") && !isOptional(port.type) ? "slider" : "number"
+  if (type?.kind === "list" && !areTexts(type)) return "row"
   if (Array.isArray(shown) || type?.kind === "list") return "lines"
   if (type?.name === "Text" || port.multiline) return "text"
   return "line"
 }
 
 /** Whether a port takes several texts as well as one. */
-export const takesTexts = (port: FieldPort): boolean => sockets(port).includes("Text")
+export const takesTexts = (port: FieldPort): boolean => sockets(port.type).includes("Text")
 
 /** What a drop-down offers. */
 export function choices(port: FieldPort): { values: Json[]; free: boolean } {

@@ -9,7 +9,7 @@ import { currentDoc, useDocument } from "../../document/store"
 import { useTyping } from "../../typing/store"
 import { type WidgetProps, widgetOf } from "../kind"
 import Pictures, { Tool } from "./Pictures"
-import { type Picture, picturesOf } from "./value"
+import { type Picture, picturesOf, valueOf } from "./value"
 
 const MaskPainter = lazily(() => import("./MaskPainter"))
 
@@ -18,14 +18,16 @@ export default function Mask(props: WidgetProps) {
   const graph = useDocument(({ name }) => name)
   const [over, setOver] = useState<Under | null>(null)
   const open = () => setOver(under(currentDoc(), useTyping.getState().check?.inputs ?? {}, props.at))
+  const { each } = props.port
+  const masks = picturesOf(props.shown)
   return (
     <>
-      <Pictures {...props} single also={<Tool icon={Paintbrush} label={props.label} words={t("paintMask")} run={open} />} />
+      <Pictures {...props} single={!each} also={<Tool icon={Paintbrush} label={props.label} words={t("paintMask")} run={open} />} />
       {over && (
         <Suspense>
           <MaskPainter
-            label={props.label} graph={graph} mask={picturesOf(props.shown)[0] ?? null} picture={over.picture} name={over.name} onClose={() => setOver(null)}
-            onDone={(id) => props.change({ upload: id })}
+            label={props.label} graph={graph} mask={(!each && masks[0]) || null} picture={over.picture} name={over.name} onClose={() => setOver(null)}
+            onDone={(id) => props.change(valueOf([...(each ? masks : []), { upload: id }]))}
           />
         </Suspense>
       )}
