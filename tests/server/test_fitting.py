@@ -155,12 +155,12 @@ def test_only_what_fits_is_carried_from_round_to_round_and_only_what_is_true_or_
 
 def test_words_stand_for_values(server):
     def values(text: str):
-        return server.http.get("/api/axis", params={"text": text}).json()["values"]
+        return server.post("/api/axis", text=text).json()["values"]
 
     assert values("0..3") == [0, 1, 2, 3] and values("0..1..0.5") == [0.0, 0.5, 1.0] and values("3, 5,7") == [3, 5, 7]
     assert values("a red circle, large\na star") == ["a red circle, large", "a star"] and values('["a,b"]') == ["a,b"] and values("") == []
     assert values("@pyproject.toml") == ["@pyproject.toml"], "files are not read"
-    found = server.http.get("/api/axis", params={"text": "3..1", "name": "seed"}).json()
+    found = server.post("/api/axis", text="3..1", name="seed").json()
     assert found["values"] == [] and "never gets" in found["problem"] and "`seed`" in found["problem"]
 
 

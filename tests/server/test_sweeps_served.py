@@ -187,11 +187,12 @@ def test_lists_are_swept_over_as_in_python(server, axes, lists):
 
 def test_words_are_read_for_whoever_writes_them(server):
     def read(**params) -> dict:
-        return server.http.get("/api/axis", params={"name": "it"} | params).json()
+        return server.post("/api/axis", **params).json()
 
     assert read(text="0..2")["values"] == [0, 1, 2] and read(text="0..2\n7,8", lists=True)["values"] == [[0, 1, 2], [7, 8]]
     assert read(text="1, b", texts=True)["values"] == ["1", "b"] and read(text="1\n2, c", lists=True, texts=True)["values"] == [["1"], ["2", "c"]]
     assert read(text="1\n5..2", lists=True) == {"values": [], "problem": read(text="5..2")["problem"]}
+    assert len(read(text=",".join(["红色的圆"] * 20_000), texts=True)["values"]) == 20_000, "longer than an address may be"
     assert "never gets" in read(text="5..2")["problem"] and read(text="", lists=True) == {"values": [], "problem": ""}
 
 

@@ -7,9 +7,9 @@ import hashlib
 import json
 import platform
 from importlib import metadata
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from ... import __version__
 from ...catalog import packs
@@ -26,7 +26,7 @@ from ..metrics import resident
 from ..parts import Parts
 from ..repairs import with_repairs
 from .answers import Axis, Check, Compatible, Fitting, Looked, Loops, Model, Nodes, Plan, System
-from .bodies import ERRORS, UNCHANGED, CheckRequest, CompatibleRequest, FittingRequest, Json, LookRequest, NodeRequest, PlanRequest, body, takes
+from .bodies import ERRORS, UNCHANGED, AxisRequest, CheckRequest, CompatibleRequest, FittingRequest, Json, LookRequest, NodeRequest, PlanRequest, body, takes
 
 
 class Catalogue:
@@ -100,15 +100,12 @@ def router(parts: Parts) -> APIRouter:
         graph, _ = parts.library.open(asked.graph, asked.name)
         return Json(asking.loops(graph, asked.node))
 
-    @routes.get("/axis", response_model=Axis, summary="The values that words stand for: 0..7, 0..1..0.25, a,b,c, or one a line")
-    def axis(
-        text: Annotated[str, Query(max_length=20_000)],
-        name: Annotated[str, Query(max_length=1000)] = "it",
-        lists: Annotated[bool, Query(description="Each line is a list, written so.")] = False,
-        texts: Annotated[bool, Query(description="What looks like a number is a text as well.")] = False,
-    ) -> Json:
+    @routes.post(
+        "/axis", response_model=Axis, summary="The values that words stand for: 0..7, 0..1..0.25, a,b,c, or one a line", openapi_extra=takes(AxisRequest)
+    )
+    def axis(asked: AxisRequest = body(AxisRequest)) -> Json:
         try:
-            return Json({"values": spelled(name, text, lists=lists, texts=texts), "problem": ""})
+            return Json({"values": spelled(asked.name, asked.text, lists=asked.lists, texts=asked.texts), "problem": ""})
         except GraphError as error:  # of words that somebody is still writing
             return Json({"values": [], "problem": str(error)})
 

@@ -91,6 +91,13 @@ class Axes(BaseModel):
     ] = "product"
 
 
+class AxisRequest(BaseModel):
+    text: Annotated[str, Field(description="As people write it.", max_length=1_000_000)]
+    name: Annotated[str, Field(description="Of what is to take the values.", max_length=1000)] = "it"
+    lists: Annotated[bool, Field(strict=True, description="Each line is a list, written so.")] = False
+    texts: Annotated[bool, Field(strict=True, description="What looks like a number is a text as well.")] = False
+
+
 class CheckRequest(GraphRequest, Axes):
     pass
 
@@ -146,8 +153,8 @@ class RenameRequest(BaseModel):
 
 
 REQUESTS = (
-    GraphRequest, CheckRequest, CompatibleRequest, FittingRequest, NodeRequest, UpgradeRequest, PlanRequest, LookRequest, RunRequest, SweepRequest, MoveRequest,
-    RenameRequest,
+    GraphRequest, AxisRequest, CheckRequest, CompatibleRequest, FittingRequest, NodeRequest, UpgradeRequest, PlanRequest, LookRequest, RunRequest, SweepRequest,
+    MoveRequest, RenameRequest,
 )  # fmt: skip
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}

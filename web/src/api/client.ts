@@ -111,7 +111,7 @@ export const api = {
   check: (asked: CheckRequest, signal?: AbortSignal) => ask<Check>("/api/check", { json: asked, signal }),
   /** The values that words stand for. */
   axis: (text: string, of: string, lists: boolean, texts: boolean) =>
-    ask<{ values: Json[]; problem: string }>(`/api/axis?text=${name(text)}&name=${name(of)}&lists=${lists}&texts=${texts}`),
+    ask<{ values: Json[]; problem: string }>("/api/axis", { json: { text, name: of, lists, texts } }),
   loops: (asked: NodeRequest, signal?: AbortSignal) => ask<Loops>("/api/loops", { json: asked, signal }),
   fitting: (asked: FittingRequest, signal?: AbortSignal) => ask<Fitting>("/api/fitting", { json: asked, signal }),
   compatible: (asked: CompatibleRequest, signal?: AbortSignal) => ask<Compatible>("/api/compatible", { json: asked, signal }),

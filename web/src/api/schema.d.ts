@@ -795,6 +795,25 @@ export interface components {
              */
             name?: string;
         };
+        AxisRequest: {
+            /** @description As people write it. */
+            text: string;
+            /**
+             * @description Of what is to take the values.
+             * @default it
+             */
+            name?: string;
+            /**
+             * @description Each line is a list, written so.
+             * @default false
+             */
+            lists?: boolean;
+            /**
+             * @description What looks like a number is a text as well.
+             * @default false
+             */
+            texts?: boolean;
+        };
         CheckRequest: {
             /** @description By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line; of an input of lists one list a line. */
             axes?: {
