@@ -84,7 +84,8 @@ class Axes(BaseModel):
 
     axes: Annotated[
         dict[str, list[Any] | str],
-        Field(description="By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line; of an input of lists one list a line.", max_length=16),
+        Field(max_length=16, description="By input the values that it takes, as a list or in words: 0..7, 0..1..0.25, a,b,c, or one a line; "
+                                         "of an input of lists one list a line."),
     ] = Field(default_factory=dict)
     combine: Annotated[
         Literal["product", "zip"], Field(description="Each value of one axis with each of the others, or the first of all, the second of all …")
