@@ -64,7 +64,8 @@ export function literalKind(port: FramedPort): Kind {
   if (port.each && port.type.item) return literalKind({ ...port, type: port.type.item, each: undefined }) === "socket" ? "socket" : inLines(port.type) ? "text" : "field"
   const kind = kindOf(port)
   const type = core(port.type)
-  return kind === "picture" || (type?.kind === "socket" && type.name !== "Seed" && type.name !== "Text") || type?.kind === "list" ? "socket" : kind
+  if (type?.kind === "list") return type.item?.kind === "plain" ? kind : "socket"
+  return kind === "picture" || (type?.kind === "socket" && type.name !== "Seed" && type.name !== "Text") ? "socket" : kind
 }
 
 /** Rows of a frame that are no ports. */
@@ -130,7 +131,8 @@ export function inputsShape(doc: Doc, types: Record<string, { type: TypeShape; m
   let top = HEAD + PADDING
   const rows = names.filter((name) => !folded.includes(name)).map((name) => {
     const own = types[name] ? kindOf(types[name]) : "field"
-    const kind = name in axes && own !== "picture" ? (types[name] && inLines(types[name].type) ? "text" : "field") : own
+    const type = types[name]?.type
+    const kind = name in axes && own !== "picture" ? (type && (inLines(type) || core(type)?.kind === "list") ? "text" : "field") : own
     const row = { name, kind, height: HEIGHTS[kind], top }
     top += row.height
     return row
