@@ -9,6 +9,7 @@ import socket
 import api_nodes as n
 import msgpack
 import numpy
+import numpy as np
 import PIL.Image
 import pytest
 from running import Serving, serving
@@ -272,6 +273,8 @@ def test_a_thumbnail_is_a_small_jpeg(server, every_kind):
     answer = output(server, every_kind, "pictures", shape="thumbnail", size=16, item=1)
     picture = PIL.Image.open(io.BytesIO(answer.content))
     assert answer.headers["content-type"] == "image/jpeg" and picture.format == "JPEG" and max(picture.size) <= 16
+    same, exact = (PIL.Image.open(io.BytesIO(output(server, every_kind, "pictures", shape=shape, item=1).content)).convert("RGB") for shape in ("thumbnail", "file"))
+    assert same.size == exact.size and np.abs(np.asarray(same, float) - np.asarray(exact, float)).mean() < 8, "what is small keeps its colours"
     refusal(output(server, every_kind, "whole", shape="thumbnail"), 406, "no-picture")
     refusal(output(server, every_kind, "image", shape="thumbnail", size=5000), 422, "bad-request")
     refusal(output(server, every_kind, "image", shape="model"), 422, "bad-request")

@@ -90,7 +90,8 @@ def thumbnail(picture: Any, size: int) -> bytes:
     shown = picture.convert("RGB")
     shown.thumbnail((size, size))
     buffer = io.BytesIO()
-    shown.save(buffer, "JPEG", quality=85)
+    small = max(shown.size) <= 128  # is shown enlarged, where one sees what JPEG does to colours
+    shown.save(buffer, "JPEG", quality=95 if small else 85, subsampling=0 if small else -1)
     return buffer.getvalue()
 
 
