@@ -1,7 +1,10 @@
-// What is written in a widget and not yet in the document, as it waits for an answer: a run waits for it.
+// What is written in a widget and not yet in the document, as it waits for an answer: a run waits for it, and so does leaving the page.
 import { useEffect, useRef } from "react"
 
 const waiting = new Map<object, () => Promise<boolean>>()
+
+// It would be lost with the page: the browser asks first.
+window.addEventListener("beforeunload", (event) => waiting.size > 0 && event.preventDefault())
 
 /** Bring everything that is written into the document, now; whether all of it could be. */
 export async function saidAll(): Promise<boolean> {
