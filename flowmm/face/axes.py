@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def spelled(name: str, text: str, *, lists: bool = False, texts: bool = False) -
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if lists:
         whole = _json(text)
-        return whole if whole and all(isinstance(one, list) for one in whole) else [spelled(name, line, texts=texts) for line in lines]
+        return whole if whole and all(isinstance(one, list) for one in whole) else _lists(name, lines, texts)
     if text.lstrip().startswith("["):
         found = _json(text)
         if found is None:
@@ -80,6 +80,17 @@ def spelled(name: str, text: str, *, lists: bool = False, texts: bool = False) -
     if ".." in text and not texts and (numbers := _numbers(name, text)) is not None:
         return numbers
     return [_plain(part.strip(), texts) for part in text.split(",") if text.strip()]
+
+
+def _lists(name: str, lines: list[str], texts: bool) -> list[list[Any]]:
+    """A list a line; all together no longer than an axis, as a few letters may stand for many numbers."""
+    found, left = [], MOST_CELLS
+    for line in lines:
+        found.append(spelled(name, line, texts=texts))
+        left -= len(found[-1])
+        if left < 0:
+            raise _bad(name, f"there are more than {MOST_CELLS:,} values", "Give fewer.")
+    return found
 
 
 def bounded(name: str, values: list[Any]) -> list[Any]:
@@ -112,6 +123,13 @@ def from_path(name: str, path: Path) -> list[Any]:
 
 def _numbers(name: str, text: str) -> list[int] | list[float] | None:
     """Of 0..7 or 0..1..0.25; both ends count. None where these are no numbers."""
+    try:
+        return _between(name, text)
+    except (Overflow, OverflowError):
+        raise _bad(name, f"{brief(text)} has numbers that are too large", "Write smaller ones.") from None
+
+
+def _between(name: str, text: str) -> list[int] | list[float] | None:
     parts = text.split("..")
     try:
         first, last, step = (Decimal(part) for part in (*parts, "1")[:3]) if len(parts) in (2, 3) else (None, None, None)
@@ -126,7 +144,10 @@ def _numbers(name: str, text: str) -> list[int] | list[float] | None:
         raise _bad(name, f"{brief(text)} is more than {MOST_CELLS:,} values", "Take a larger step.")
     values = [first + i * step for i in range(math.floor(count) + 1)]
     whole = all("." not in part and "e" not in part.lower() for part in parts)
-    return [int(value) for value in values] if whole else [float(value) for value in values]
+    found = [int(value) for value in values] if whole else [float(value) for value in values]
+    if not all(map(math.isfinite, found)):
+        raise OverflowError
+    return found
 
 
 def _members(type_: Type) -> list[Type]:
@@ -145,7 +166,7 @@ def _is_text(type_: Type) -> bool:
 
 def _plain(text: str, texts: bool) -> Any:
     try:
-        value = json.loads(text)
+        value = _parsed(text)
     except (ValueError, RecursionError):
         return text
     return text if isinstance(value, (list, dict)) or texts and not isinstance(value, str) else value
@@ -154,10 +175,21 @@ def _plain(text: str, texts: bool) -> Any:
 def _json(text: str) -> list[Any] | None:
     """The list that a text is as JSON; None where it is none."""
     try:
-        value = json.loads(text)
+        value = _parsed(text)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, list) else None
+
+
+def _parsed(text: str) -> Any:
+    """JSON as it is defined: Python's own reading takes NaN and infinities too. Raises ValueError."""
+    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is no number of JSON")
+    return value
 
 
 def _bad(name: str, message: str, fix: str) -> GraphError:

@@ -35,6 +35,10 @@ TRICKS = PATHS + ADDRESSES
 NUMBERS = [
     0, -1, 1, 2, 63, 2**31, 2**53, 2**63, 2**64, -(2**63) - 1, 10**400, 0.5, -0.0, 3.7, 1e308, 5e-324, 1e20, math.inf, -math.inf, math.nan,
 ]  # fmt: skip
+AXES = (  # several values in words
+    "0..3", "1,2", "0..1..0.5", "9..0", "0..1e9", "", "1\n2", "[1, 2]", "[[1], [2, 3]]", "1, 2\n3", "1e400..1e400", "1E1000000..1E1000000", "NaN..1", "1..NaN",
+    "-1e999999..1e999999..1e999999", "1e400", "[1e400]", "NaN", "[NaN]", f"{'9' * 5000}..{'9' * 5000}", "1" * 5000, "0..9999\n" * 40, "[" * 5000, f"{HALF}, a",
+)  # fmt: skip
 NAMES = [
     "input", "class", "None", "self", "context", "from", "a b", "", "0", "_", "one.two", "a\0", HALF, "x" * 2000, "\u202e",
     "é", "e\u0301", "ℌ", "ﬁ", "__class__", "__proto__", "constructor",
@@ -363,7 +367,7 @@ def request(dice: random.Random, document: Json, where: str) -> dict[str, Json]:
     if where == UPGRADE and dice.random() < 0.5:
         asked["nodes"] = dice.choice((list(_nodes(document)), [], ["nobody"], value(dice)))
     if where in (CHECK, PLAN, SWEEPS) and dice.random() < (0.9 if where == SWEEPS else 0.2):
-        asked["axes"] = {name: dice.choice((["a", "b"], [1, 2], "0..3", "1,2", "0..1..0.5", "9..0", "0..1e9", [], "", value(dice))) for name in _inputs(document)[:2]}
+        asked["axes"] = {name: dice.choice((["a", "b"], [1, 2], [], value(dice), dice.choice(AXES), dice.choice(AXES))) for name in _inputs(document)[:2]}
         asked["combine"] = dice.choice(("product", "zip", "product", "zip", "both"))
     if where in (PLAN, RUNS, SWEEPS) and dice.random() < 0.15:
         outputs = document.get("outputs") if isinstance(document, dict) else None

@@ -120,6 +120,8 @@ def test_axes_are_written_on_a_command_line(name, text, values):
     [
         ("seed", "3..0", "never gets from its first number"), ("seed", "0..9..0", "never gets"), ("seed", "0..999999999", "more than 100,000 values"),
         ("items", "1\n[2", "no JSON list"), ("items", "", "no value"), ("prompt", "@nowhere.txt", "cannot be read: no such file"), ("prompt", "[1, ", "no JSON list"),
+        ("seed", "1E1000000..1E1000000", "too large"), ("seed", "1e400..1e400", "too large"), ("seed", "9" * 5000 + ".." + "9" * 5000, "too large"),
+        ("seed", "[NaN]", "no JSON list"), ("seed", "[1e400]", "no JSON list"),
     ],
 )  # fmt: skip
 def test_bad_axes_are_told_in_a_sentence(name, text, words):

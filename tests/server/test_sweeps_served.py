@@ -193,6 +193,7 @@ def test_words_are_read_for_whoever_writes_them(server):
     assert read(text="1, b", texts=True)["values"] == ["1", "b"] and read(text="1\n2, c", lists=True, texts=True)["values"] == [["1"], ["2", "c"]]
     assert read(text="1\n5..2", lists=True) == {"values": [], "problem": read(text="5..2")["problem"]}
     assert len(read(text=",".join(["红色的圆"] * 20_000), texts=True)["values"]) == 20_000, "longer than an address may be"
+    assert "more than 100,000 values" in read(text="0..99998\n" * 50_000, lists=True)["problem"], "few letters, many numbers"
     assert "never gets" in read(text="5..2")["problem"] and read(text="", lists=True) == {"values": [], "problem": ""}
 
 
