@@ -60,6 +60,11 @@ def test_a_list_of_numbers_is_written_in_a_row_and_what_is_wrong_is_said_there(p
     expect(field.get_by_role("alert")).to_contain_text("never gets")
     field.get_by_role("textbox").fill("4, 0")
     expect(field.get_by_role("alert")).to_contain_text("0 is out of range: 1 to 16384")
+    page.get_by_role("tab", name="Problems").click()
+    problem = page.locator(".problems .problem").first
+    expect(problem.locator("b")).to_have_text("width")
+    problem.click()
+    expect(card(page, INPUTS)).to_be_focused()
     field.get_by_role("textbox").fill("4\n16")
     until(lambda: saved() == [4, 16])
     expect(field.get_by_role("alert")).to_have_count(0)

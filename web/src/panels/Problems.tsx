@@ -4,6 +4,7 @@ import { useMemo } from "react"
 import type { Problem, RunError } from "../api/types"
 import { useT, words } from "../app/i18n"
 import { Marked } from "../app/Marked"
+import { isOwnCard } from "../canvas/shape"
 import { edit, editWhole } from "../document/store"
 import { failures } from "../run/frames"
 import { useRuns } from "../run/store"
@@ -47,7 +48,7 @@ function List({ problems }: { problems: Problem[] }) {
 function Item({ problem }: { problem: Problem }) {
   const t = useT()
   const place = placeOf(problem)
-  const where = place && problem.node ? [place.node, problem.port].filter(Boolean).join(".") : place ? place.port : t("wholeGraph")
+  const where = !place ? t("wholeGraph") : isOwnCard(place.node) ? place.port : [place.node, problem.port].filter(Boolean).join(".")
   const Icon = ICONS[problem.level]
   return (
     <li className={problem.level}>

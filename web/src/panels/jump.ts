@@ -13,8 +13,9 @@ export interface Place {
   port: string
 }
 
-/** Where a problem is, if it is at one place. Those of the graph's own inputs and outputs name them in their text or as ports of no node. */
+/** Where a problem is, if it is at one place. Those of the graph's own inputs and outputs name them as ports of `input` or of no node, or in their text. */
 export function placeOf({ node, inside, port, message, repairs }: Problem): Place | null {
+  if (node === "input" && !inside) return { node: INPUTS, port }
   if (node) return { node: holders(inside ? placed([node], inside) : node)[0]!, port }
   const input = repairs?.find((one) => one.node === "input")?.port ?? /^the input `([^`]+)`/.exec(message)?.[1]
   if (input) return { node: INPUTS, port: input }
