@@ -84,22 +84,25 @@ def spelled(name: str, text: str, *, lists: bool = False, texts: bool = False) -
 
 def _lists(name: str, lines: list[str], texts: bool) -> list[list[Any]]:
     """A list a line; all together no longer than an axis, as a few letters may stand for many numbers."""
-    found, left = [], MOST_CELLS
+    found, count = [], 0
     for line in lines:
         found.append(spelled(name, line, texts=texts))
-        left -= len(found[-1])
-        if left < 0:
-            raise _bad(name, f"there are more than {MOST_CELLS:,} values", "Give fewer.")
+        count += len(found[-1])
+        _few(name, count)
     return found
 
 
 def bounded(name: str, values: list[Any]) -> list[Any]:
     """Values that are an axis whatever they are: at least one, and not too many. Raises GraphError."""
-    if len(values) > MOST_CELLS:
-        raise _bad(name, f"there are more than {MOST_CELLS:,} values", "Give fewer.")
+    _few(name, len(values))
     if not values:
         raise _bad(name, "there is no value", "Give at least one.")
     return values
+
+
+def _few(name: str, count: int) -> None:
+    if count > MOST_CELLS:
+        raise _bad(name, f"there are more than {MOST_CELLS:,} values", "Give fewer.")
 
 
 def from_path(name: str, path: Path) -> list[Any]:

@@ -24,7 +24,7 @@ from .guard import FORM, JSON, OPENABLE, PICTURES, Body, Guard
 from .journal import JournalError, JournalFull
 from .pages import add_pages
 from .parts import Parts
-from .refusals import Refused
+from .refusals import Refused, failure
 from .routes import asks, events, graphs, runs, sharing, sweeps, values
 from .routes.answers_runs import Frame
 from .routes.bodies import ANYWHERE, ERRORS, REFUSAL, REQUESTS, WITH_BODY, Json, file
@@ -90,7 +90,7 @@ def _explain(app: FastAPI, parts: Parts) -> None:
 
     def answer(status: int, code: str, message: str, fix: str = "", problems: list | None = None) -> Json:
         parts.metrics.refused(status)
-        return Json({"error": {"code": code, "message": message, "fix": fix, "problems": problems or []}}, status)
+        return Json(failure(code, message, fix, problems or ()), status)
 
     @app.exception_handler(Refused)
     def refused(request: Request, error: Refused) -> Json:

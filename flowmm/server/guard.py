@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_plus
 
 from ..graph.problems import brief
+from .refusals import failure
 
 log = logging.getLogger("flowmm.server")
 
@@ -345,7 +346,7 @@ class Answer(Exception):
 
 def refusal(status: int, code: str, message: str, fix: str, *headers: tuple[bytes, bytes]) -> Answer:
     """code: for programs, stable. message: what came and what was wanted. fix: what to do."""
-    body = json.dumps({"error": {"code": code, "message": message, "fix": fix, "problems": []}}).encode()
+    body = json.dumps(failure(code, message, fix)).encode()
     return Answer(status, code, body, b"application/json", *headers)
 
 

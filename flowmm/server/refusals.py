@@ -20,8 +20,12 @@ class Refused(Exception):
         super().__init__(f"{message}. {fix}" if fix else message)
 
     def as_json(self) -> dict[str, Any]:
-        problems = [problem.as_json() for problem in self.problems]
-        return {"error": {"code": self.code, "message": self.message, "fix": self.fix, "problems": problems}}
+        return failure(self.code, self.message, self.fix, [problem.as_json() for problem in self.problems])
+
+
+def failure(code: str, message: str, fix: str = "", problems: Iterable[Any] = ()) -> dict[str, Any]:
+    """The one shape of every answer that says why not."""
+    return {"error": {"code": code, "message": message, "fix": fix, "problems": list(problems)}}
 
 
 @contextmanager
