@@ -1,5 +1,6 @@
 // Pictures that only this server has, given inside a definition: for a run they go up, from graph to graph, to inputs of the whole document, which are given them
 // beside it as its own are. What the person sees and saves stays as it is; a document that was lifted says so in its layout, and is put back when it is opened.
+import type { ApiError } from "../api/client"
 import type { Check, Json, Problem } from "../api/types"
 import { type Address, definitionOf, everywhere, graphAt, once } from "./graphs"
 import { type Doc, type InputDoc, type NodeDoc, freeName, inputsOf, rewired, split, without } from "./model"
@@ -97,6 +98,11 @@ export function told(doc: Doc, problem: Problem): Problem {
   const about = problem.node === "input" && raised.find(({ input }) => input === problem.port)
   const [node, ...inside] = about ? about.at.slice(0, -1) : []
   return { ...rest, ...(node && about && { node, port: about.at.at(-1)!, ...(inside.length && { inside: inside.join("/") }) }), ...(known.length && { repairs: known }) }
+}
+
+/** Why the server refused, as problems. */
+export function toldOf(doc: Doc, { code, message, fix, problems }: ApiError): Problem[] {
+  return problems.length ? problems.map((one) => told(doc, one)) : [{ code, message, fix, node: "", port: "", got: "", expected: "", level: "error" }]
 }
 
 export function toldAll(doc: Doc, check: Check): Check {

@@ -3,7 +3,7 @@ import { create } from "zustand"
 import { ApiError, api } from "../api/client"
 import { Events } from "../api/socket"
 import type { Frame, Problem, Run, Sweep } from "../api/types"
-import { told } from "../document/lifted"
+import { toldOf } from "../document/lifted"
 import { useDocument } from "../document/store"
 import { type Followed, NOTHING, caughtUp, followed, hasEnded, heard, holders, isActive } from "./frames"
 import { dropSweep, forgetSweep, heardOfSweep, resumeSweep, showSweep, sweepAnew } from "../sweeps/store"
@@ -80,9 +80,7 @@ export function sweepTaken(sweep: Sweep, graph: string): void {
 /** The server would not take it. */
 export function refuse(error: unknown): void {
   if (!(error instanceof ApiError)) throw error
-  const whole: Problem = { code: error.code, message: error.message, fix: error.fix, node: "", port: "", got: "", expected: "", level: "error" }
-  const { root } = useDocument.getState()
-  put({ refused: error.problems.length ? error.problems.map((one) => told(root, one)) : [whole] })
+  put({ refused: toldOf(useDocument.getState().root, error) })
 }
 
 // ── frames ──────────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ import type { Check, Edge, Plan, Problem } from "../api/types"
 import { know, useCatalogue } from "../app/catalogue"
 import { askedHere, askedToSweep } from "../document/asked"
 import { type Way, placed } from "../document/graphs"
-import { told, toldAll } from "../document/lifted"
+import { told, toldAll, toldOf } from "../document/lifted"
 import type { Doc } from "../document/model"
 import { useDocument } from "../document/store"
 import { useRuns } from "../run/store"
@@ -54,9 +54,8 @@ async function ask(): Promise<void> {
   } catch (error) {
     if (signal.aborted) return
     if (error instanceof ApiError && !error.offline) {
-      const whole: Problem = { code: error.code, message: error.message, fix: error.fix, node: "", port: "", got: "", expected: "", level: "error" }
       useTyping.setState({ plan: null })
-      tell(error.problems.length ? error.problems.map((one) => told(root, one)) : [whole])
+      tell(toldOf(root, error))
     }
   } finally {
     if (!signal.aborted) useTyping.setState({ asking: false })
