@@ -32,6 +32,7 @@ from ..graph.problems import shorten
 from . import sweeps
 from .forms_build import OUTPUTS, Form
 from .forms_fields import FILE, readable
+from .forms_look import theme
 from .forms_sweep import SWEEPS
 from .parts import Parts
 from .refusals import Refused
@@ -328,7 +329,6 @@ class Made:
 def _assembled(blocks: Any, path: str) -> Any:
     """gradio's app around its blocks, as its own mount_gradio_app makes it, without what a form here must not do."""
     from gradio.routes import App
-    from gradio.utils import get_theme
 
     blocks.dev_mode = blocks.run_history = False
     blocks.footer_links = ["api", "settings"]
@@ -336,7 +336,7 @@ def _assembled(blocks: Any, path: str) -> Any:
     blocks.custom_mount_path = path
     blocks.enable_monitoring = blocks.pwa = blocks.ssr_mode = False
     blocks.auth, blocks.allowed_paths, blocks.blocked_paths, blocks.show_error = None, [], [], True
-    blocks.theme, blocks.css, blocks.js, blocks.head, blocks.head_paths, blocks.css_paths = get_theme(None), "", "", "", [], []
+    blocks.theme, blocks.css, blocks.js, blocks.head, blocks.head_paths, blocks.css_paths = theme(), "", "", "", [], []
     blocks.validate_queue_settings()
     blocks._set_html_css_theme_variables()
     blocks.transpile_to_js()

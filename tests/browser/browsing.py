@@ -20,6 +20,12 @@ ARGUMENTS = [
     "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]  # fmt: skip
 WINDOW = {"width": 1440, "height": 900}
+ASKED = """(() => {
+  const asked = { now: 0, last: performance.now() }, fetch = window.fetch
+  const ended = () => (asked.now--, asked.last = performance.now())
+  window.asked = asked
+  window.fetch = (...of) => (asked.now++, fetch(...of).finally(ended))
+})()"""  # what a page is asking of the server: how many answers it waits for, and when the last one came
 PATIENCE = 90_000  # ms that a page has for what a test waits for; machines are shared
 
 
@@ -82,6 +88,7 @@ def person(browser, server: ServerProcess, watch: Watch | None = None, **setting
     """Somebody who is signed in: what their tabs share. settings: of the browser's context, as in color_scheme="dark"."""
     made = browser.new_context(**{"viewport": WINDOW, "locale": "en-US"} | settings)
     made.set_default_timeout(PATIENCE)
+    made.add_init_script(ASKED)
     if watch is not None:
         watch.over(made)
     entrance = made.new_page()

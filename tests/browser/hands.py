@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from server_process import ServerProcess, until
 
 INPUTS, OUTPUTS = ":inputs", ":outputs"  # the two cards of a graph's own
+QUIET = 300  # ms: more than a page waits, once somebody has stopped typing, before it asks Python
 
 
 def open_graph(page: Page, server: ServerProcess, name: str = "") -> None:
@@ -87,4 +88,5 @@ def opened(png: bytes) -> Image.Image:
 
 def calm(page: Page) -> None:
     """Nothing is being asked of the server any more: what Python says of the graph is on the page."""
-    page.wait_for_load_state("networkidle")
+    page.wait_for_load_state("networkidle")  # of a page that was just gone to; once that was, it is always true
+    page.wait_for_function("(quiet) => !asked.now && performance.now() - asked.last > quiet", arg=QUIET)

@@ -12,7 +12,8 @@ AXE = Path(__file__).parent.parent.parent / "web" / "node_modules" / "axe-core" 
 
 
 def violations(page: Page) -> list[str]:
-    """What axe calls serious or critical in the page as it is now, a line for each place."""
+    """What axe calls serious or critical in the page as it is now, a line for each place. What fades in has first faded in."""
+    page.wait_for_timeout(200)
     if not AXE.is_file():
         pytest.skip("axe-core is not here: python web/bundle.py fetches it")
     if not page.evaluate("'axe' in window"):

@@ -30,7 +30,6 @@ class Views:
         self.page, self.found = page, {}
 
     def look(self, name: str) -> None:
-        self.page.wait_for_timeout(200)  # what fades in has faded in
         for one in violations(self.page):
             self.found.setdefault(one, name)
 
@@ -94,8 +93,10 @@ def test_nothing_serious_in_the_editor(page, server, own, views):
     views.look("after a run")
     for panel in ("Queue", "Problems", "History", "Gallery"):
         page.get_by_role("tab", name=panel).click()
+        expect(page.get_by_role("heading", name=panel)).to_be_visible()
         calm(page)
         views.look(panel)
+    expect(page.locator(".tile")).not_to_have_count(0)
     page.get_by_role("tab", name="Gallery").click()
     with views.opened("keyboard shortcuts"):
         page.get_by_role("button", name="Keyboard shortcuts").click()

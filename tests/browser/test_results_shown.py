@@ -6,6 +6,7 @@ import re
 
 import pytest
 from hands import OUTPUTS, card, open_graph, run_by
+from looking import violations
 from playwright.sync_api import Locator, Page, expect
 from server_process import ServerProcess
 from test_runs import own, run_button, seed
@@ -69,6 +70,7 @@ def test_a_wire_shows_what_flowed_through_it_or_offers_to_compute_it(page, serve
     look = page.locator(".look")
     edge(page, "input.prompt").dispatch_event("click", {"clientX": 500, "clientY": 300, "bubbles": True})
     expect(look).to_contain_text("a large red circle on a white background")
+    assert not violations(page)
     page.keyboard.press("Escape")
     expect(look).to_have_count(0)
     edge(page, "paint.latent").dispatch_event("click", {"clientX": 500, "clientY": 300, "bubbles": True})

@@ -10,7 +10,8 @@ from hands import INPUTS, OUTPUTS, card, open_graph, run_by, wire
 from playwright.sync_api import Locator, Page, expect
 from server_process import ServerProcess, until
 
-LONG = 1000  # steps: some seconds of sampling
+LONG = 1000  # steps: longer than what a test does meanwhile; it is cancelled
+SOME = 300  # steps: long enough to load a page or start a server meanwhile, and waited for
 
 
 def own(server: ServerProcess, name: str, template: str = "text-to-image", **inputs) -> str:
@@ -104,6 +105,7 @@ def test_a_run_of_a_script_is_in_the_queue_and_not_on_the_nodes(page, server):
     theirs = server.submit("text-to-image", inputs={"seed": 42, "steps": LONG})
     expect(page.locator(".queue progress")).to_be_visible()
     expect(page.locator(".queue .what").first).to_contain_text(re.compile(r"[1-9] of \d nodes"))
+    assert server.run(theirs)["state"] == "running"  # it is told while it goes on
     expect(card(page, "paint").get_by_role("progressbar")).to_have_count(0)
     page.get_by_role("button", name="Interrupt: Text to image").click()
     assert server.ended(theirs)["state"] == "cancelled"
@@ -234,7 +236,7 @@ def test_the_panel_that_was_open_is_open_after_a_reload(page, server):
 @pytest.mark.parametrize(("ending", "seed"), [("stop", 61), ("kill", 62)])
 def test_a_run_goes_on_after_the_servers_restart_and_the_page_catches_up(page, server, watch, ending, seed):
     watch.allow(r"WebSocket|ERR_CONNECTION|Failed to load resource")
-    open_graph(page, server, own(server, f"restart-{ending}", seed=seed, steps=LONG))
+    open_graph(page, server, own(server, f"restart-{ending}", seed=seed, steps=SOME))
     run_button(page).click()
     expect(card(page, "paint").get_by_role("progressbar")).to_be_visible()
     id_ = server.http.get("/api/runs", params={"limit": 1}).json()[0]["id"]
@@ -246,7 +248,7 @@ def test_a_run_goes_on_after_the_servers_restart_and_the_page_catches_up(page, s
 
 
 def test_a_page_that_is_loaded_again_goes_on_showing_its_run(page, server):
-    open_graph(page, server, own(server, "again", seed=71, steps=LONG))
+    open_graph(page, server, own(server, "again", seed=71, steps=SOME))
     run_button(page).click()
     expect(card(page, "paint").get_by_role("progressbar")).to_be_visible()
     page.reload()

@@ -12,6 +12,7 @@ import PIL.Image
 import pytest
 from graph_files import drop, names, opened, own_graph, put, saved, text_field
 from hands import card, open_graph, run_by
+from looking import violations
 from playwright.sync_api import Page, expect
 from server_process import TOKEN, until
 
@@ -150,12 +151,14 @@ def test_code_names_what_is_typed_also_if_it_was_not_saved_yet(text_graph, serve
     assert server.http.get("/api/graphs/quotes").json()["inputs"]["prompt"]["default"] == "just typed"
 
 
+@pytest.mark.parametrize("settings", [{"color_scheme": "light"}, {"color_scheme": "dark"}], ids=["light", "dark"])
 def test_the_graphs_form_opens_in_a_tab_of_its_own(text_graph, context, server, watch):
     watch.allow(r"/app/|favicon")  # gradio's own page
     with context.expect_page() as made:
         share(text_graph, "Open as a form")
     assert made.value.url == f"{server.url}/app/quotes/"
     expect(made.value.get_by_role("textbox").first).to_have_value("it's \"quoted\"")
+    assert not violations(made.value)
 
 
 # ── in ──────────────────────────────────────────────────────────────────────────────────────────

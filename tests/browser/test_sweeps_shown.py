@@ -8,6 +8,7 @@ import io
 import PIL.Image
 import pytest
 from hands import INPUTS, OUTPUTS, calm, card, open_graph, socket
+from looking import violations
 from playwright.sync_api import expect
 from server_process import until
 
@@ -58,6 +59,7 @@ def test_inputs_take_several_values_by_mouse_and_the_sheet_is_the_result(page, s
     made = swept(server, lambda: page.get_by_role("button", name="Run × 6").click())
     assert made["states"] == {"done": 6} and (made["rows"], made["columns"]) == (["4", "8", "16"], ["nearest", "lanczos"])
     small = card(page, OUTPUTS)
+    assert not violations(page)
     expect(small.get_by_role("status")).to_have_text("6 of 6 done")
     expect(small.get_by_role("columnheader")).to_have_text(["filter", "width", "nearest", "lanczos"])
     expect(small.get_by_role("rowheader")).to_have_text(["4", "8", "16"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from desk import Desk, zone
 from hands import INPUTS, calm, card, drag, middle
+from looking import violations
 from playwright.sync_api import expect
 from server_process import until
 
@@ -199,6 +200,7 @@ def test_models_that_fit_come_first_and_others_say_why_they_do_not(desk, page):
     clip = page.get_by_role("option", name="CLIPModel")
     expect(clip).to_have_class("picker-option faded")
     assert "CLIPModel does not have" in clip.get_attribute("title")
+    assert not violations(page)
 
 
 def test_a_model_that_is_missing_is_told_with_the_command_that_gets_it(desk, page):

@@ -58,14 +58,17 @@ export default function Gallery() {
 function Tile({ item, chosen, choose }: { item: GalleryItem; chosen: boolean; choose: () => void }) {
   const t = useT()
   const title = `${item.title || item.name} · ${item.output}`
-  const count = pictureCount(item)
+  const picture = kindOf(item.type) === "picture"
+  const words = picture ? "" : firstWords(item) || best(item)
+  const count = picture ? pictureCount(item) : 1
+  const name = [t("enlarge", { name: title }), !picture ? `${item.type} ${words}` : count > 1 && count].filter(Boolean).join(": ") // what is read aloud has in it what is seen
   return (
     <li className={chosen ? "chosen" : ""}>
-      <button type="button" className="tile" draggable onDragStart={(event) => dragValue(event, item, item)} onClick={() => view(item)} title={`${title}\n${item.finished ? ago(item.finished) : ""}`} aria-label={t("enlarge", { name: title })}>
-        {kindOf(item.type) === "picture" ? (
+      <button type="button" className="tile" draggable onDragStart={(event) => dragValue(event, item, item)} onClick={() => view(item)} title={`${title}\n${item.finished ? ago(item.finished) : ""}`} aria-label={name}>
+        {picture ? (
           <><img className="pixels" src={valueUrl(item.key, "thumbnail", 0, 256)} alt="" loading="lazy" draggable={false} />{count > 1 && <b>{count}</b>}</>
         ) : (
-          <span className="words"><em>{item.type}</em>{firstWords(item) || best(item)}</span>
+          <span className="words"><em>{item.type}</em> {words}</span>
         )}
       </button>
       <input type="checkbox" checked={chosen} onChange={choose} aria-label={`${t("choose")}: ${title}`} title={t("choose")} />

@@ -18,7 +18,7 @@ export default function Look() {
     <Popover.Root open onOpenChange={(open) => !open && lookAway()}>
       <Popover.Anchor style={{ position: "fixed", left, top }} />
       <Popover.Portal>
-        <Popover.Content className="look" side="right" sideOffset={10} collisionPadding={12} onOpenAutoFocus={(event) => event.preventDefault()} onCloseAutoFocus={(event) => event.preventDefault()}>
+        <Popover.Content className="look" aria-label={looking.edge} side="right" sideOffset={10} collisionPadding={12} onOpenAutoFocus={(event) => event.preventDefault()} onCloseAutoFocus={(event) => event.preventDefault()}>
           <Inside looking={looking} />
         </Popover.Content>
       </Popover.Portal>

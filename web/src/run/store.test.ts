@@ -46,7 +46,10 @@ beforeEach(() => {
   leave()
   listen()
 })
-afterEach(() => vi.useRealTimers())
+afterEach(async () => {
+  await vi.runOnlyPendingTimersAsync()
+  vi.useRealTimers()
+})
 
 /** Three runs were asked for, and the first is at work. */
 async function three(): Promise<void> {
@@ -152,4 +155,34 @@ it("runs of others are left alone", async () => {
   socket.frame(become("x", "running"))
   await pass()
   expect(shown()).toEqual(["a", "done", "a"])
+})
+
+it("the queue shows how far a run of somebody else is, though nothing of it is shown on the nodes", async () => {
+  socket.frame(become("theirs", "running"))
+  await pass()
+  const far = () => useRuns.getState().running[0]?.live?.done
+  expect(far()).toBeUndefined()
+  for (const done of [1, 2]) {
+    runs.theirs = { ...runs.theirs!, live: { total: 4, done } as unknown as Run["live"] }
+    socket.frame({ type: "nodes", id: "theirs", names: ["a"], cached: [] } as Frame)
+    await pass()
+    expect(far()).toBe(done)
+  }
+  expect(useRuns.getState().current).toBeNull()
+})
+
+it("a queue that changes all the time is looked at all the same, and an answer that was overtaken is of the past", async () => {
+  const [old, arrives] = late(() => ({ running: [], waiting: [run("long-gone", "queued")] }) as unknown as Queue)
+  await pass()
+  queue.mockClear().mockReturnValueOnce(old)
+  for (let i = 0; i < 100; i++) {
+    socket.frame(become(`theirs-${i}`, "queued"))
+    await pass(10)
+  }
+  expect(queue.mock.calls.length).toBeGreaterThan(5)
+  expect(queue.mock.calls.length).toBeLessThan(20)
+  await pass()
+  arrives()
+  await pass()
+  expect(useRuns.getState().waiting).toHaveLength(100)
 })

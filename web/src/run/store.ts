@@ -103,6 +103,7 @@ function hear(frame: Frame): void {
   const { current } = get()
   if (submitting && frame.id !== current?.id) early.push(frame)
   show(frame)
+  if (frame.id !== current?.id && (frame.type === "planned" || frame.type === "nodes")) lookAtQueue(COUNTED) // what the queue shows of a run of somebody else
   if (frame.type !== "run") return
   turns += 1
   heardOfSweep(frame)
@@ -148,20 +149,33 @@ function showPreview({ id, node: name = "", image }: Frame): void {
 
 // ── the queue ───────────────────────────────────────────────────────────────────────────────────
 
+const SOON = 80 // ms: many changes of the queue come together
+const COUNTED = 500 // ms between two looks at how far the runs of others are
 let looking = 0
+let due = Infinity // ms since the page was loaded, when the next look is
+let looks = 0 // counts them: an answer that comes after a later one is of the past
+let seen = 0
 let turns = 0 // counts what was heard of runs: an answer that was asked for before the last of it is of the past
 
-/** Read the queue again, soon: many changes of it come together. */
-export function lookAtQueue(): void {
+/** Read the queue again, at the latest after so long. However many changes come, it is not put off. */
+export function lookAtQueue(wait = SOON): void {
+  const at = performance.now() + wait
+  if (due <= at) return
   window.clearTimeout(looking)
-  looking = window.setTimeout(() => void look(), 80)
+  due = at
+  looking = window.setTimeout(() => {
+    due = Infinity
+    void look()
+  }, wait)
 }
 
 /** Frames can be late, or lost, and answers too: whatever order they came in, the run that is shown is in the end the last of this tab that began. */
 async function look(): Promise<void> {
   const asked = turns
+  const one = ++looks
   const queue = await api.queue().catch(() => null)
-  if (!queue) return
+  if (!queue || one < seen) return
+  seen = one
   put({ waiting: queue.waiting, running: queue.running })
   const { current } = get()
   const there = [...queue.running, ...queue.waiting].map(({ id }) => id)

@@ -16,9 +16,10 @@ export default function Small({ sweep, output }: { sweep: Sweep; output: string 
   return (
     <div className="result sweep-small nowheel" draggable={false}>
       <Grid sweep={sweep} output={output} size={size} onOpen={() => openSheet(sweep.id)} />
-      <button type="button" className="bare sweep-open nodrag" aria-label={t("openSheet", { name: output })} title={t("openSheet", { name: output })} onClick={() => openSheet(sweep.id)}>
-        <span role="status">{t("cellsDone", { done, all })}{failed > 0 && ` · ${t("cellsFailed", { n: failed })}`}</span><Maximize2 size={13} />
-      </button>
+      <footer>
+        <span role="status">{t("cellsDone", { done, all })}{failed > 0 && ` · ${t("cellsFailed", { n: failed })}`}</span>
+        <button type="button" className="bare nodrag" aria-label={t("openSheet", { name: output })} title={t("openSheet", { name: output })} onClick={() => openSheet(sweep.id)}><Maximize2 size={13} /></button>
+      </footer>
     </div>
   )
 }

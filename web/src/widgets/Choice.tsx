@@ -22,7 +22,7 @@ export function Choice({ id, label, port, shown, isDefault, change }: WidgetProp
   return (
     <>
       <button
-        ref={button} id={id} type="button" className={`control choice${isDefault ? " default" : ""}`} role="combobox" aria-label={label} aria-expanded={open} aria-haspopup="listbox"
+        ref={button} id={id} type="button" className={`control choice${isDefault ? " default" : ""}`} role="combobox" aria-label={label} aria-expanded={open} aria-haspopup="listbox" aria-controls={open ? `${id}-list` : undefined}
         onClick={() => setOpen(true)}
         onKeyDown={(event) => {
           if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return
@@ -36,7 +36,7 @@ export function Choice({ id, label, port, shown, isDefault, change }: WidgetProp
       </button>
       {open && (
         <Picker
-          anchor={button} label={label} value={shown ?? null} search={free || values.length > MANY} free={free}
+          id={`${id}-list`} anchor={button} label={label} value={shown ?? null} search={free || values.length > MANY} free={free}
           options={values.map((value) => ({ value, label: name(value), ...(value === port.default && { detail: t("default") }) }))}
           onPick={(value) => change(value)} onClose={() => setOpen(false)}
         />

@@ -1,6 +1,6 @@
 // A list to pick one thing from, searched as one types; the same for drop-downs and models.
 import { Check } from "lucide-react"
-import { type ReactNode, type RefObject, useEffect, useId, useMemo, useRef, useState } from "react"
+import { type ReactNode, type RefObject, useEffect, useMemo, useRef, useState } from "react"
 import type { Json } from "../api/types"
 import { useT } from "../app/i18n"
 import { Floating } from "./Floating"
@@ -15,6 +15,7 @@ export interface Option {
 }
 
 interface Props {
+  id: string // of the list, which what opens it controls
   anchor: RefObject<HTMLElement | null>
   label: string
   options: Option[]
@@ -28,9 +29,8 @@ interface Props {
 
 const fold = (text: string) => text.toLowerCase().replace(/[\s_-]/g, "")
 
-export function Picker({ anchor, label, options, value, search, free = false, above, onPick, onClose }: Props) {
+export function Picker({ id, anchor, label, options, value, search, free = false, above, onPick, onClose }: Props) {
   const t = useT()
-  const id = useId()
   const list = useRef<HTMLDivElement>(null)
   const [wanted, setWanted] = useState("")
   const found = useMemo(() => {

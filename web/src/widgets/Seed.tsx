@@ -36,7 +36,7 @@ export function Seed({ id, at, label, shown, isDefault, change }: WidgetProps) {
       </button>
       {open && (
         <Picker
-          anchor={button} label={t("afterRun")} search={false} value={mode} above={<p className="picker-group">{t("afterRun")}</p>}
+          id={`${id}-after`} anchor={button} label={t("afterRun")} search={false} value={mode} above={<p className="picker-group">{t("afterRun")}</p>}
           options={(Object.keys(MODES) as SeedMode[]).map((one) => ({ value: one, label: t(MODES[one].words) }))}
           onPick={(one) => edit((doc) => setSeedMode(doc, at, one as SeedMode))} onClose={() => setOpen(false)}
         />

@@ -20,7 +20,7 @@ export default function ModelChooser({ id, at, label, port, shown, isDefault, ch
   return (
     <>
       <button
-        ref={button} id={id} type="button" role="combobox" aria-label={label} aria-expanded={open} aria-haspopup="listbox" aria-description={missing}
+        ref={button} id={id} type="button" role="combobox" aria-label={label} aria-expanded={open} aria-haspopup="listbox" aria-controls={open ? `${id}-list` : undefined} aria-description={missing}
         className={`control choice model${isDefault ? " default" : ""}${missing ? " missing" : ""}`} data-help={missing ? plainly(missing) : source}
         onClick={() => setOpen(true)} onKeyDown={(event) => event.key === "ArrowDown" && (event.preventDefault(), setOpen(true))}
       >
@@ -28,12 +28,13 @@ export default function ModelChooser({ id, at, label, port, shown, isDefault, ch
         <span>{source || t(shown === null ? "noModel" : "chooseModel")}</span>
         <ChevronDown size={13} aria-hidden />
       </button>
-      {open && <Models anchor={button} at={at} label={label} value={shown} optional={isOptional(port.type)} onPick={(value) => change(value)} onClose={() => setOpen(false)} />}
+      {open && <Models id={`${id}-list`} anchor={button} at={at} label={label} value={shown} optional={isOptional(port.type)} onPick={(value) => change(value)} onClose={() => setOpen(false)} />}
     </>
   )
 }
 
 interface ModelsProps {
+  id: string
   anchor: React.RefObject<HTMLElement | null>
   at: string
   label: string
