@@ -79,7 +79,10 @@ def spelled(name: str, text: str, *, lists: bool = False, texts: bool = False) -
         return [_plain(line, texts) for line in lines]
     if ".." in text and not texts and (numbers := _numbers(name, text)) is not None:
         return numbers
-    return [_plain(part.strip(), texts) for part in text.split(",") if text.strip()]
+    parts = [part.strip() for part in text.split(",")]
+    if not parts[-1] and not texts:  # a comma at the end: no number comes after it, but an empty text may
+        parts.pop()
+    return [_plain(part, texts) for part in parts if text.strip()]
 
 
 def _lists(name: str, lines: list[str], texts: bool) -> list[list[Any]]:

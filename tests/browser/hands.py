@@ -65,12 +65,17 @@ def along(one: Locator, share: float = 0.5) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def run_by(server: ServerProcess, act: Callable[[], Any]) -> dict[str, Any]:
-    """The run that an action starts, once it has ended."""
+def taken_by(server: ServerProcess, act: Callable[[], Any]) -> str:
+    """The id of the run that an action starts, once the server has it."""
     newest = lambda: next((run["id"] for run in server.http.get("/api/runs", params={"limit": 1}).json()), None)  # noqa: E731
     before = newest()
     act()
-    return server.ended(until(lambda: (found := newest()) != before and found))
+    return until(lambda: (found := newest()) != before and found)
+
+
+def run_by(server: ServerProcess, act: Callable[[], Any]) -> dict[str, Any]:
+    """The run that an action starts, once it has ended."""
+    return server.ended(taken_by(server, act))
 
 
 def shown_picture(page: Page, run: dict[str, Any], output: str) -> Image.Image:

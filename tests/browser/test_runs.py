@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from hands import INPUTS, OUTPUTS, card, open_graph, run_by, wire
+from hands import INPUTS, OUTPUTS, card, open_graph, run_by, taken_by, wire
 from playwright.sync_api import Locator, Page, expect
 from server_process import ServerProcess, until
 
@@ -91,8 +91,7 @@ def test_runs_in_a_row_are_shown_one_after_the_other(page, server):
     for number in ("31", "32", "33"):
         seed(page).fill(number)
         expect(run_button(page)).to_be_enabled()
-        page.keyboard.press("Control+Enter")
-        ids.append(until(lambda: next((one["id"] for one in server.http.get("/api/runs", params={"limit": 1}).json() if one["id"] not in ids), None)))
+        ids.append(taken_by(server, lambda: page.keyboard.press("Control+Enter")))
     last = [server.ended(one) for one in ids][-1]
     assert last["state"] == "done"
     expect(page.locator(".going")).to_have_count(0)

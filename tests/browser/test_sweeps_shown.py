@@ -137,7 +137,7 @@ def test_what_is_wrong_with_the_values_is_said_at_the_input_before_anything_runs
 
 def test_it_is_stopped_as_a_whole_comes_back_after_a_reload_and_lies_in_the_history(page, server, request):
     made = {"flowmm": 1, "title": "Slow", "inputs": {"seed": {"default": 0}}, "outputs": {"image": {"from": "paint.image"}},
-            "nodes": {"paint": {"op": "graph:text-to-image", "in": {"seed": {"from": "input.seed"}, "steps": 400}}}}  # fmt: skip
+            "nodes": {"paint": {"op": "graph:text-to-image", "in": {"seed": {"from": "input.seed"}, "steps": 1000}}}}  # fmt: skip
     assert server.http.put("/api/graphs/slow", json=made, headers={"If-None-Match": "*"}).status_code == 200
     open_graph(page, server, "slow")
     calm(page)

@@ -94,6 +94,7 @@ def parameter(name):
     [
         ("seed", "0..3", [0, 1, 2, 3]),
         ("seed", "8..0..-4", [8, 4, 0]),
+        ("seed", "3, 5, ", [3, 5]),
         ("guidance", "0..0.3..0.1", [0.0, 0.1, 0.2, 0.3]),
         ("guidance", "3,5,7.5", [3, 5, 7.5]),
         ("prompt", "a red circle, a blue star", ["a red circle", "a blue star"]),

@@ -55,6 +55,12 @@ export function follow(run: Run): void {
   for (const frame of early) if (frame.id === run.id) show(frame)
 }
 
+/** Follow a run that has been under way for a while, or has ended. */
+function takeUp(run: Run): void {
+  follow(run)
+  put(caughtUp(get(), run))
+}
+
 /** A run of the open graph was taken: it is shown at once if nothing else of it is under way, else when its turn comes. */
 export function taken(run: Run, graph: string): void {
   remember(run.id, graph)
@@ -132,8 +138,7 @@ async function takeOver(id: string): Promise<void> {
     if (next !== id) return
     next = ""
     if (!run || run.started === null) return // it waits, or never began
-    follow(run)
-    put(caughtUp(get(), run))
+    takeUp(run)
   })
 }
 
@@ -212,8 +217,7 @@ export async function resume(name: string): Promise<void> {
   const run = mine ? await api.readRun(mine).catch(() => null) : null
   if (useDocument.getState().name !== name || get().current) return
   if (run) {
-    follow(run)
-    put(caughtUp(get(), run))
+    takeUp(run)
   }
   if (run?.state === "done" || !name) return
   const items = await api.gallery({ name, limit: 20 }).catch(() => [])
