@@ -82,6 +82,6 @@ def pytest_runtest_makereport(item, call):
     if report.when == "call" and report.failed and context is not None:
         for i, page in enumerate(context.pages):
             path = item.funcargs["tmp_path"] / f"failed-{i}.png"
-            page.screenshot(path=path, timeout=5_000)
+            page.screenshot(path=path, timeout=30_000)
             report.sections.append((f"tab {i} at {page.url}", str(path)))
     return report

@@ -42,7 +42,7 @@ class Desk:
     def becomes(self, look, wanted) -> None:
         seen = []
         try:
-            until(lambda: seen.append(look()) or seen[-1] == wanted, 20)
+            until(lambda: seen.append(look()) or seen[-1] == wanted)
         except AssertionError:
             raise AssertionError(f"it is {seen[-1]!r}, not {wanted!r}") from None
 

@@ -77,4 +77,4 @@ def drop(page: Page, name: str, data: bytes, media: str, on: str = "body") -> No
 
 
 def until_saved(server: ServerProcess, name: str, prompt: str) -> None:
-    until(lambda: prompt_of(server, name) == prompt, 30)
+    until(lambda: prompt_of(server, name) == prompt)

@@ -184,7 +184,7 @@ def test_a_new_graph_that_was_never_saved_waits_on_the_home_page(page, context, 
     page.get_by_role("link", name="From the train Not saved yet").click()
     expect(page.get_by_role("button", name="From the train")).to_be_visible()
     context.set_offline(False)
-    until(lambda: "from-the-train" in names(server), 30)
+    until(lambda: "from-the-train" in names(server))
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def orphan(page, context, server, watch):
 def test_edits_of_a_graph_that_is_gone_are_listed_and_become_it_again(orphan, server):
     orphan.get_by_role("link", name="Orphan Not saved yet").click()
     expect(text_field(orphan)).to_have_value("written alone")
-    until(lambda: "orphan" in names(server), 30)
+    until(lambda: "orphan" in names(server))
     assert prompt_of(server, "orphan") == "written alone"
 
 

@@ -110,7 +110,7 @@ def test_leaving_a_stream_early_cancels_the_run(monkeypatch, runtime):
 
 
 def test_two_nodes_of_the_files_lane_overlap(runtime):
-    s.BOX["both"] = threading.Barrier(2, timeout=20)  # breaks unless both are there at once
+    s.BOX["both"] = threading.Barrier(2, timeout=60)  # breaks unless both are there at once
     graph = Graph()
     with graph:
         graph.output(out=s.total([s.meet("both", 1), s.meet("both", 2)]))

@@ -119,7 +119,7 @@ class ServerProcess:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def ended(self, id: str, seconds: float = 60) -> dict[str, Any]:
+    def ended(self, id: str, seconds: float = 180) -> dict[str, Any]:
         """A run once it is over."""
         return until(lambda: (run := self.http.get(f"/api/runs/{id}", params={"wait": 10}).json())["state"] not in ("queued", "running") and run, seconds)
 
