@@ -27,14 +27,29 @@ def empty(page, server) -> Page:
     return page
 
 
+def sample_is_put_on_the_ground(page: Page) -> None:
+    field(page).fill("sample")
+    expect(options(page).first).to_have_attribute("data-op", "diffusion.sample")
+    options(page).first.click()
+    expect(palette(page)).to_have_count(0)
+    box = card(page, "sample").bounding_box()
+    assert abs(box["x"] - GROUND[0]) < 5 and abs(box["y"] - GROUND[1]) < 60
+
+
 def test_a_double_click_on_the_ground_puts_a_node_there(empty):
     empty.mouse.dblclick(*GROUND)
-    field(empty).fill("sample")
-    expect(options(empty).first).to_have_attribute("data-op", "diffusion.sample")
-    options(empty).first.click()
-    expect(palette(empty)).to_have_count(0)
-    box = card(empty, "sample").bounding_box()
-    assert abs(box["x"] - GROUND[0]) < 5 and abs(box["y"] - GROUND[1]) < 60
+    sample_is_put_on_the_ground(empty)
+
+
+def test_so_does_one_that_comes_with_the_ground(page, server):
+    page.add_init_script("""new MutationObserver((_, watch) => {
+      const ground = document.querySelector('.react-flow__pane')
+      if (!ground) return
+      watch.disconnect()
+      ground.dispatchEvent(new MouseEvent('dblclick', { bubbles: true, clientX: %d, clientY: %d }))
+    }).observe(document, { subtree: true, childList: true })""" % GROUND)
+    open_graph(page, server)
+    sample_is_put_on_the_ground(page)
 
 
 def test_a_key_opens_it_and_the_keyboard_does_all(empty):

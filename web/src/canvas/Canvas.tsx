@@ -2,7 +2,7 @@
 import "./surface.css"
 import {
   Background, BackgroundVariant, Controls, type Edge, type FinalConnectionState, type OnConnectStartParams, ReactFlow, type ReactFlowProps, SelectionMode,
-  type Viewport, applyEdgeChanges, applyNodeChanges, useStore, useStoreApi,
+  type Viewport, applyEdgeChanges, applyNodeChanges, useReactFlow, useStore, useStoreApi,
 } from "@xyflow/react"
 import { useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
 import { useCatalogue } from "../app/catalogue"
@@ -43,7 +43,6 @@ const put = useStage.setState
 const BEHAVIOUR: ReactFlowProps = {
   nodeTypes: { op: OpCard, inputs: InputsCard, outputs: OutputsCard, noteBox: NoteBox, groupBox: GroupBox },
   edgeTypes: { wire: Wire },
-  onInit: (flow) => put({ flow }),
   onNodesChange: (changes) => put(({ nodes }) => ({ nodes: applyNodeChanges(changes.filter(({ type }) => type !== "remove"), nodes) })),
   onEdgesChange: (changes) => put(({ edges }) => ({ edges: applyEdgeChanges(changes.filter(({ type }) => type !== "remove"), edges) })),
   onNodeDragStart: (_, node, all) => carry(node, all),
@@ -88,6 +87,7 @@ export function Canvas({ place }: { place: string }) {
   const edges = useStage(({ edges }) => edges)
   const element = useRef<HTMLDivElement>(null)
   const [start, setStart] = useState<Viewport | null>(null) // where one looks first: known before a card is drawn, so that none is drawn in vain
+  const flow = useReactFlow()
   const flowStore = useStoreApi()
   const distant = useStore(({ transform }) => transform[2] < FAR) && !whole
   const wasFar = useDeferredValue(distant)
@@ -106,6 +106,9 @@ export function Canvas({ place }: { place: string }) {
     draw(doc, catalogue, check)
     setStart((before) => before ?? seenBefore(place) ?? firstView(element.current!))
   }, [doc, catalogue, check, language])
+  useEffect(() => {
+    if (start) put({ flow }) // its onInit comes a moment after the first click can
+  }, [start, flow])
   useLayoutEffect(() => flowStore.setState({ updateNodeInternals: () => {} }), [flowStore]) // nothing is measured: flow.ts says where all is
   useEffect(() => {
     put({ element: element.current })
