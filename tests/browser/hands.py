@@ -65,9 +65,9 @@ def along(one: Locator, share: float = 0.5) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def taken_by(server: ServerProcess, act: Callable[[], Any]) -> str:
-    """The id of the run that an action starts, once the server has it."""
-    newest = lambda: next((run["id"] for run in server.http.get("/api/runs", params={"limit": 1}).json()), None)  # noqa: E731
+def taken_by(server: ServerProcess, act: Callable[[], Any], what: str = "id") -> str:
+    """The id of the run that an action starts, or with "sweep" that of the sweep, once the server has it."""
+    newest = lambda: next((run[what] for run in server.http.get("/api/runs", params={"limit": 1}).json()), None)  # noqa: E731
     before = newest()
     act()
     return until(lambda: (found := newest()) != before and found)

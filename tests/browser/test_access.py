@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from hands import INPUTS, OUTPUTS, calm, card, open_graph, run_by, shown_picture
-from looking import cut_off, outside, overlaps, scrolls_sideways, violations
+from looking import both_themes, cut_off, outside, overlaps, scrolls_sideways, violations
 from playwright.sync_api import expect
 
 from flowmm.zoo.judge import judge
@@ -48,14 +48,6 @@ class Views:
 @pytest.fixture
 def views(page):
     return Views(page)
-
-
-@pytest.fixture
-def settings(request):
-    return getattr(request, "param", {})
-
-
-both_themes = pytest.mark.parametrize("settings", [{"color_scheme": "light"}, {"color_scheme": "dark"}], ids=["light", "dark"], indirect=True)
 
 
 @both_themes

@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 from graph_files import drop, names, opened, own_graph, put, saved, text_field
 from hands import card, open_graph, run_by
-from looking import violations
+from looking import both_themes, violations
 from playwright.sync_api import Page, expect
 from server_process import TOKEN, until
 
@@ -151,7 +151,7 @@ def test_code_names_what_is_typed_also_if_it_was_not_saved_yet(text_graph, serve
     assert server.http.get("/api/graphs/quotes").json()["inputs"]["prompt"]["default"] == "just typed"
 
 
-@pytest.mark.parametrize("settings", [{"color_scheme": "light"}, {"color_scheme": "dark"}], ids=["light", "dark"])
+@both_themes
 def test_the_graphs_form_opens_in_a_tab_of_its_own(text_graph, context, server, watch):
     watch.allow(r"/app/|favicon")  # gradio's own page
     with context.expect_page() as made:

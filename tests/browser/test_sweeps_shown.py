@@ -7,7 +7,7 @@ import io
 
 import PIL.Image
 import pytest
-from hands import INPUTS, OUTPUTS, calm, card, open_graph, socket
+from hands import INPUTS, OUTPUTS, calm, card, open_graph, socket, taken_by
 from looking import violations
 from playwright.sync_api import expect
 from server_process import until
@@ -42,13 +42,7 @@ def several(page, name: str, values: str) -> None:
 
 def swept(server, act) -> dict:
     """The sweep that an action starts, once all its runs have ended."""
-
-    def newest():
-        return next((run["sweep"] for run in server.http.get("/api/runs", params={"limit": 1}).json()), None)
-
-    before = newest()
-    act()
-    id_ = until(lambda: (found := newest()) != before and found)
+    id_ = taken_by(server, act, "sweep")
     return until(lambda: (made := server.http.get(f"/api/sweeps/{id_}").json())["ended"] and made)
 
 

@@ -7,7 +7,7 @@ import type { GalleryItem } from "../api/types"
 import { useT } from "../app/i18n"
 import { useDocument } from "../document/store"
 import { dragValue } from "../results/drag"
-import { firstWords, kindOf, pictureCount } from "../results/kinds"
+import { aloud, firstWords, kindOf, pictureCount } from "../results/kinds"
 import { short } from "../results/scale"
 import { compare, view } from "../results/view"
 import { More } from "./More"
@@ -61,7 +61,7 @@ function Tile({ item, chosen, choose }: { item: GalleryItem; chosen: boolean; ch
   const picture = kindOf(item.type) === "picture"
   const words = picture ? "" : firstWords(item) || best(item)
   const count = picture ? pictureCount(item) : 1
-  const name = [t("enlarge", { name: title }), !picture ? `${item.type} ${words}` : count > 1 && count].filter(Boolean).join(": ") // what is read aloud has in it what is seen
+  const name = aloud(t("enlarge", { name: title }), !picture ? `${item.type} ${words}` : count > 1 ? String(count) : "")
   return (
     <li className={chosen ? "chosen" : ""}>
       <button type="button" className="tile" draggable onDragStart={(event) => dragValue(event, item, item)} onClick={() => view(item)} title={`${title}\n${item.finished ? ago(item.finished) : ""}`} aria-label={name}>

@@ -12,7 +12,7 @@ import { Given } from "../panels/Past"
 import { restore } from "../panels/restore"
 import Body from "./Body"
 import { dragValue } from "./drag"
-import { firstWords, itemType, kindOf, pictureCount } from "./kinds"
+import { aloud, firstWords, itemType, kindOf, pictureCount } from "./kinds"
 import { Slider } from "./Slider"
 import { type Sight, Stage, WHOLE, zoomed } from "./Stage"
 import { closeView, compare, useView, view, type Viewed } from "./view"
@@ -129,7 +129,7 @@ function Others({ shown }: { shown: Viewed }) {
       <ul className="tiles small">
         {others.map((item) => {
           const words = kindOf(item.type) === "picture" ? "" : firstWords(item) || item.type
-          const name = [`${t("compare")}: ${item.title || item.name} · ${item.output}`, words].filter(Boolean).join(": ") // what is read aloud has in it what is seen
+          const name = aloud(`${t("compare")}: ${item.title || item.name} · ${item.output}`, words)
           return (
             <li key={item.number}>
               <button type="button" className="tile" title={item.title || item.name} aria-label={name} onClick={() => compare(shown, item)}>

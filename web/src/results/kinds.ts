@@ -18,3 +18,6 @@ export function pictureCount({ summary }: Pick<RunOutput, "summary">): number {
 
 /** The first words of a text output. */
 export const firstWords = ({ summary }: Pick<RunOutput, "summary">): string => String(summary.text ?? summary.value ?? "")
+
+/** The name of a button that shows something: what is read aloud has in it what is seen. */
+export const aloud = (name: string, seen: string): string => (seen ? `${name}: ${seen}` : name)

@@ -216,9 +216,7 @@ export async function resume(name: string): Promise<void> {
   const mine = [...ownRuns()].filter(([, graph]) => graph === name).map(([id]) => id).pop()
   const run = mine ? await api.readRun(mine).catch(() => null) : null
   if (useDocument.getState().name !== name || get().current) return
-  if (run) {
-    takeUp(run)
-  }
+  if (run) takeUp(run)
   if (run?.state === "done" || !name) return
   const items = await api.gallery({ name, limit: 20 }).catch(() => [])
   if (useDocument.getState().name !== name) return
